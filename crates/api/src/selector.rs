@@ -1,0 +1,357 @@
+//! Label and field selectors: text in, a decision about an object out.
+
+use std::str::FromStr;
+
+/// What one label must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// The label is one of these values (`=`, `==`, `in`).
+    In(String, Vec<String>),
+    /// The label is absent or none of these values (`!=`, `notin`).
+    NotIn(String, Vec<String>),
+    /// The label is there (`key`).
+    Exists(String),
+    /// The label is absent (`!key`).
+    Absent(String),
+    /// The label is an integer greater than this (`>`).
+    Greater(String, i64),
+    /// The label is an integer less than this (`<`).
+    Less(String, i64),
+}
+
+/// A label selector: all requirements hold. The empty selector selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector(Vec<Requirement>);
+
+impl LabelSelector {
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether labels, looked up by `label`, are selected.
+    pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.0.iter().all(|requirement| match requirement {
+            Requirement::In(key, values) => {
+                label(key).is_some_and(|have| values.iter().any(|value| value == have))
+            }
+            Requirement::NotIn(key, values) => {
+                !label(key).is_some_and(|have| values.iter().any(|value| value == have))
+            }
+            Requirement::Exists(key) => label(key).is_some(),
+            Requirement::Absent(key) => label(key).is_none(),
+            Requirement::Greater(key, bound) => integer(label(key)).is_some_and(|have| have > *bound),
+            Requirement::Less(key, bound) => integer(label(key)).is_some_and(|have| have < *bound),
+        })
+    }
+}
+
+fn integer(text: Option<&str>) -> Option<i64> {
+    text?.parse().ok()
+}
+
+impl FromStr for LabelSelector {
+    type Err = String;
+
+    /// Reads `a=b,c in (d,e),!f`. The error says what was expected where.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parser = Parser { rest: text.trim_start(), text };
+        let mut requirements = Vec::new();
+        while !parser.rest.is_empty() {
+            requirements.push(parser.requirement()?);
+            if !parser.rest.is_empty() {
+                parser.expect(",")?;
+                if parser.rest.is_empty() {
+                    return Err(parser.fault("a requirement after ','"));
+                }
+            }
+        }
+        Ok(Self(requirements))
+    }
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Parser<'a> {
+    fn requirement(&mut self) -> Result<Requirement, String> {
+        if self.take("!") {
+            return Ok(Requirement::Absent(self.key()?));
+        }
+        let key = self.key()?;
+        if self.take("!=") {
+            return Ok(Requirement::NotIn(key, vec![self.value()?]));
+        }
+        if self.take("==") || self.take("=") {
+            return Ok(Requirement::In(key, vec![self.value()?]));
+        }
+        if self.take(">") {
+            return Ok(Requirement::Greater(key, self.number()?));
+        }
+        if self.take("<") {
+            return Ok(Requirement::Less(key, self.number()?));
+        }
+        match self.word() {
+            "" => Ok(Requirement::Exists(key)),
+            "in" => Ok(Requirement::In(key, self.values()?)),
+            "notin" => Ok(Requirement::NotIn(key, self.values()?)),
+            other => Err(format!(
+                "unable to parse selector {:?}: found {other:?}, expected one of: =, ==, !=, in, notin, >, <, ','",
+                self.text
+            )),
+        }
+    }
+
+    fn key(&mut self) -> Result<String, String> {
+        let word = self.word();
+        if word.is_empty() {
+            return Err(self.fault("a label key"));
+        }
+        check_label_key(word)
+            .map_err(|why| format!("unable to parse selector {:?}: key {word:?}: {why}", self.text))?;
+        Ok(word.to_owned())
+    }
+
+    fn value(&mut self) -> Result<String, String> {
+        let word = self.word();
+        check_label_value(word)
+            .map_err(|why| format!("unable to parse selector {:?}: value {word:?}: {why}", self.text))?;
+        Ok(word.to_owned())
+    }
+
+    fn number(&mut self) -> Result<i64, String> {
+        self.word().parse().map_err(|_| self.fault("an integer"))
+    }
+
+    fn values(&mut self) -> Result<Vec<String>, String> {
+        self.expect("(")?;
+        let mut values = vec![self.value()?];
+        while !self.take(")") {
+            self.expect(",")?;
+            values.push(self.value()?);
+        }
+        Ok(values)
+    }
+
+    fn word(&mut self) -> &'a str {
+        let end =
+            self.rest.find(|c: char| c.is_whitespace() || "=!<>(),".contains(c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest.trim_start();
+        word
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        let taken = self.rest.strip_prefix(token);
+        self.rest = taken.map_or(self.rest, str::trim_start);
+        taken.is_some()
+    }
+
+    fn expect(&mut self, token: &str) -> Result<(), String> {
+        if self.take(token) { Ok(()) } else { Err(self.fault(&format!("{token:?}"))) }
+    }
+
+    fn fault(&self, expected: &str) -> String {
+        format!("unable to parse selector {:?}: found {:?}, expected {expected}", self.text, self.rest)
+    }
+}
+
+/// Whether `key` may be a label key: an optional DNS prefix and `/`, then at most 63 of `[A-Za-z0-9-_.]`.
+///
+/// # Errors
+/// Says what a key must be like.
+pub fn check_label_key(key: &str) -> Result<(), String> {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    if let Some(prefix) = prefix {
+        crate::meta::check_dns_subdomain(prefix).map_err(|why| format!("prefix part {why}"))?;
+    }
+    if name.is_empty() || !is_label_text(name) {
+        return Err(
+            "name part must consist of alphanumeric characters, '-', '_' or '.', must start and end with an \
+                    alphanumeric character, and must be no more than 63 characters"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Whether `value` may be a label's value: empty, or at most 63 of `[A-Za-z0-9-_.]`.
+///
+/// # Errors
+/// Says what a value must be like.
+pub fn check_label_value(value: &str) -> Result<(), String> {
+    if value.is_empty() || is_label_text(value) {
+        return Ok(());
+    }
+    Err("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', must start \
+         and end with an alphanumeric character, and must be no more than 63 characters"
+        .to_owned())
+}
+
+fn is_label_text(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    text.len() <= 63
+        && edge(text.as_bytes().first())
+        && edge(text.as_bytes().last())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// A field selector: `metadata.name=a,spec.x!=b`; all terms hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSelector(Vec<FieldTerm>);
+
+/// One term of a [`FieldSelector`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldTerm {
+    /// The field's path, such as `metadata.name`.
+    pub field: String,
+    /// The value that is compared with.
+    pub value: String,
+    /// Whether the field must be equal (`=`, `==`) or must differ (`!=`).
+    pub equal: bool,
+}
+
+impl FieldSelector {
+    /// The terms, all of which must hold.
+    pub fn terms(&self) -> &[FieldTerm] {
+        &self.0
+    }
+
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value that `field` must be equal to, if the selector says so.
+    pub fn exact(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|term| term.equal && term.field == field).map(|term| term.value.as_str())
+    }
+
+    /// Whether an object, whose fields `lookup` reads (absent is empty), is selected.
+    pub fn matches<'a>(&self, lookup: impl Fn(&str) -> std::borrow::Cow<'a, str>) -> bool {
+        self.0.iter().all(|term| (lookup(&term.field) == term.value) == term.equal)
+    }
+}
+
+impl FromStr for FieldSelector {
+    type Err = String;
+
+    /// Reads a field selector; `\\`, `\,` and `\=` in values stand for the character itself.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let terms = split_unescaped(text);
+        let terms = terms.iter().map(|term| term.trim()).filter(|term| !term.is_empty());
+        terms
+            .map(|term| field_term(term).ok_or_else(|| invalid_field_selector(text, term)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+fn invalid_field_selector(text: &str, term: &str) -> String {
+    format!(
+        "invalid selector: {text:?}; can't understand {term:?}, expected FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE"
+    )
+}
+
+fn split_unescaped(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut escaped = false;
+    for c in text.chars() {
+        if c == ',' && !escaped {
+            parts.push(String::new());
+        } else if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    parts
+}
+
+fn field_term(term: &str) -> Option<FieldTerm> {
+    let at = term.find(['=', '!'])?;
+    let (field, rest) = term.split_at(at);
+    let (equal, value) = match rest {
+        rest if rest.starts_with("!=") => (false, &rest[2..]),
+        rest if rest.starts_with("==") => (true, &rest[2..]),
+        rest if rest.starts_with('=') => (true, &rest[1..]),
+        _ => return None,
+    };
+    Some(FieldTerm { field: field.trim().to_owned(), value: unescape(value.trim())?, equal })
+}
+
+fn unescape(value: &str) -> Option<String> {
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.push(chars.next().filter(|next| "\\,=".contains(*next))?),
+            '=' | ',' => return None,
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn check(selector: &str, labels: &[(&str, &str)], expected: bool) {
+        let parsed: LabelSelector = selector.parse().unwrap();
+        let matched =
+            parsed.matches(|key| labels.iter().find(|(have, _)| *have == key).map(|(_, value)| *value));
+        assert_eq!(matched, expected, "{selector} over {labels:?}");
+    }
+
+    #[test]
+    fn label_selectors_select() {
+        let labels = [("app", "web"), ("tier", "3"), ("example.io/x", "")];
+        for (selector, expected) in [
+            ("", true),
+            ("app=web", true),
+            ("app==web,tier", true),
+            ("app!=web", false),
+            ("app in (api, web)", true),
+            ("app notin (web)", false),
+            ("missing notin (a)", true),
+            ("!missing", true),
+            ("!app", false),
+            ("tier>2", true),
+            ("tier<3", false),
+            ("example.io/x=", true),
+            (" app = web , tier in (3) ", true),
+        ] {
+            check(selector, &labels, expected);
+        }
+    }
+
+    #[test]
+    fn malformed_label_selectors_are_refused_with_a_reason() {
+        for selector in
+            ["=a", "a in", "a in (b", "a,", ",a", "a b", "a=b=c", "-a=b", "a=-", "a>x", "a in ()x", "!"]
+        {
+            let fault = selector.parse::<LabelSelector>().unwrap_err();
+            assert!(fault.starts_with("unable to parse selector"), "{selector}: {fault}");
+        }
+    }
+
+    #[test]
+    fn field_selectors_select() {
+        let lookup = |field: &str| Cow::Borrowed(if field == "metadata.name" { "a,b" } else { "" });
+        for (selector, expected) in [
+            ("metadata.name=a\\,b", true),
+            ("metadata.name!=x", true),
+            ("spec.x=", true),
+            ("spec.x==y", false),
+            ("", true),
+        ] {
+            assert_eq!(selector.parse::<FieldSelector>().unwrap().matches(lookup), expected, "{selector}");
+        }
+        for selector in ["a", "a=b=c", "a!b", "a=\\x"] {
+            assert!(selector.parse::<FieldSelector>().is_err(), "{selector}");
+        }
+    }
+}
