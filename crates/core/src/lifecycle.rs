@@ -1,0 +1,85 @@
+//! The life of the server's parts: what they are given when they start, and who ends them.
+
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::health::Checks;
+
+/// Handed to whatever runs in the background. Tasks spawned here are waited for at shutdown.
+#[derive(Clone)]
+pub struct RunContext {
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    checks: Arc<Checks>,
+}
+
+impl RunContext {
+    /// The context of a whole server.
+    pub fn new(checks: Arc<Checks>) -> Self {
+        Self { shutdown: CancellationToken::new(), tasks: TaskTracker::new(), checks }
+    }
+
+    /// A context that ends with this one, or earlier by its own [`Self::cancel`].
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { shutdown: self.shutdown.child_token(), ..self.clone() }
+    }
+
+    /// Spawns a task that is dropped at its next await once the context ends.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Spawns a task that ends by itself when [`Self::cancelled`] says so.
+    pub fn spawn_graceful(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Runs `hook` once the server serves; `/readyz` waits for it under `poststarthook/NAME`.
+    pub fn post_start_hook(
+        &self,
+        name: &str,
+        hook: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let gate = self.checks.gate(&format!("poststarthook/{name}"));
+        let name = name.to_owned();
+        self.spawn(async move {
+            match hook.await {
+                Ok(()) => gate.open(),
+                Err(fault) => {
+                    tracing::error!(hook = name, error = format!("{fault:#}"), "post-start hook failed");
+                    gate.fail(format!("{fault:#}"));
+                }
+            }
+        });
+    }
+
+    /// Waits until the context ends.
+    pub async fn cancelled(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Whether the context has ended.
+    pub fn is_cancelled(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
+    /// Ends the context.
+    pub fn cancel(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits until all tasks have ended; call [`Self::cancel`] first.
+    pub async fn drained(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

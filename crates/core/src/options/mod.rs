@@ -1,0 +1,143 @@
+//! Options are one table: each has a key, a default, what is allowed, and where its value came from.
+//!
+//! Four sources, later ones win: built-in defaults, the configuration file, `DETECTVIZ_*` variables (`__` nests), flags.
+//! Every mistake is reported at once, with its origin.
+
+mod load;
+mod table;
+
+pub use load::{Fault, Faults, Flag, Loaded, Sources, Value};
+pub use table::{OptionSpec, TABLE};
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::toggles::Toggles;
+
+/// The variables that set options begin with this.
+pub const ENVIRONMENT_PREFIX: &str = "DETECTVIZ_";
+
+/// Where objects are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StorageKind {
+    /// In the data folder.
+    #[default]
+    Embedded,
+    /// In memory: gone at exit.
+    Memory,
+    /// In etcd.
+    Etcd,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The effective options.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of everything that the server keeps.
+    pub data_dir: PathBuf,
+    /// The address to listen on.
+    pub bind_address: IpAddr,
+    /// The port to listen on; 0 picks a free one.
+    pub secure_port: u16,
+    /// Where objects are kept.
+    pub storage: StorageKind,
+    /// Where backend plugins are; empty for none.
+    pub plugin_dir: PathBuf,
+    /// Logging.
+    pub log: LogOptions,
+    /// Authentication.
+    pub auth: AuthOptions,
+    /// Bounds on requests.
+    pub limits: LimitOptions,
+    /// The aggregator of API servers.
+    pub aggregator: AggregatorOptions,
+    /// The aggregator of plugins.
+    pub dataplane: DataplaneOptions,
+    /// The feature toggles.
+    pub toggles: Toggles,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Default)]
+pub struct LogOptions {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged: a level, or `target=level` pairs joined by commas.
+    pub level: String,
+}
+
+/// Authentication.
+#[derive(Clone, Debug, Default)]
+pub struct AuthOptions {
+    /// The static token file; empty for none.
+    pub token_file: PathBuf,
+}
+
+/// Bounds on requests.
+#[derive(Clone, Debug, Default)]
+pub struct LimitOptions {
+    /// The most bytes of a request body.
+    pub max_body_bytes: usize,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// How long a request may take; watches and proxied streams are exempt.
+    pub request_timeout: Duration,
+    /// How long requests under way may go on after the server was told to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// The aggregator of API servers. Grafana's `GrafanaAggregatorOptions`.
+#[derive(Clone, Debug, Default)]
+pub struct AggregatorOptions {
+    /// The client certificate shown to extension API servers; empty for the generated one.
+    pub proxy_client_cert_file: PathBuf,
+    /// Its private key; empty for the generated one.
+    pub proxy_client_key_file: PathBuf,
+    /// How often each extension API server is probed.
+    pub availability_interval: Duration,
+}
+
+/// The aggregator of plugins.
+#[derive(Clone, Debug, Default)]
+pub struct DataplaneOptions {
+    /// How long a plugin may take to start.
+    pub start_timeout: Duration,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+    /// The most bytes of a plugin's answer.
+    pub max_response_bytes: usize,
+}
+
+impl Options {
+    /// Whether a plugin folder was given.
+    pub fn has_plugin_dir(&self) -> bool {
+        !self.plugin_dir.as_os_str().is_empty()
+    }
+
+    /// The folder of keys and certificates.
+    pub fn pki_dir(&self) -> PathBuf {
+        self.data_dir.join("pki")
+    }
+
+    /// The front-proxy client certificate and key that the aggregator shows.
+    pub fn proxy_client_files(&self) -> (PathBuf, PathBuf) {
+        let or_generated = |given: &PathBuf, name: &str| match given.as_os_str().is_empty() {
+            true => self.pki_dir().join(name),
+            false => given.clone(),
+        };
+        (
+            or_generated(&self.aggregator.proxy_client_cert_file, "front-proxy-client.crt"),
+            or_generated(&self.aggregator.proxy_client_key_file, "front-proxy-client.key"),
+        )
+    }
+}

@@ -1,0 +1,241 @@
+//! The table of options. A new option is one row here and one field in [`Options`]; everything else follows.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{
+    AggregatorOptions, AuthOptions, DataplaneOptions, LimitOptions, LogFormat, LogOptions, Options,
+    StorageKind,
+};
+use crate::toggles::Toggles;
+
+/// One option: how it is called, what it is without being set, what it may be, and what it does.
+pub struct OptionSpec {
+    /// The key in the configuration file; dots nest.
+    pub key: &'static str,
+    /// The built-in default, as it would be written.
+    pub default: &'static str,
+    /// What is allowed, for people.
+    pub allowed: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Reads a value into the options; the error says what is wrong with it.
+    pub set: fn(&mut Options, &str) -> Result<(), String>,
+}
+
+/// Every option but the toggles, which are named by the edition.
+pub const TABLE: &[OptionSpec] = &[
+    OptionSpec {
+        key: "aggregator.availability_interval_seconds",
+        default: "30",
+        allowed: "a whole number of seconds from 1 to 3600",
+        help: "how often each extension API server is probed",
+        set: |o, text| seconds(text, 1..=3600, &mut o.aggregator.availability_interval),
+    },
+    OptionSpec {
+        key: "aggregator.proxy_client_cert_file",
+        default: "",
+        allowed: "a path; empty for the generated certificate in the data folder",
+        help: "the client certificate shown to extension API servers",
+        set: |o, text| path(text, &mut o.aggregator.proxy_client_cert_file),
+    },
+    OptionSpec {
+        key: "aggregator.proxy_client_key_file",
+        default: "",
+        allowed: "a path; empty for the generated key in the data folder",
+        help: "the private key of that certificate",
+        set: |o, text| path(text, &mut o.aggregator.proxy_client_key_file),
+    },
+    OptionSpec {
+        key: "auth.token_file",
+        default: "",
+        allowed: "a path; empty for none",
+        help: "static bearer tokens, a line each: token,user,uid,\"group1,group2\"",
+        set: |o, text| path(text, &mut o.auth.token_file),
+    },
+    OptionSpec {
+        key: "bind_address",
+        default: "127.0.0.1",
+        allowed: "an IP address",
+        help: "the address to listen on",
+        set: |o, text| parsed(text, &mut o.bind_address),
+    },
+    OptionSpec {
+        key: "data_dir",
+        default: "./data",
+        allowed: "a path",
+        help: "the folder of keys, certificates and the embedded store",
+        set: |o, text| match text {
+            "" => Err("must not be empty".to_owned()),
+            text => path(text, &mut o.data_dir),
+        },
+    },
+    OptionSpec {
+        key: "dataplane.max_response_bytes",
+        default: "67108864",
+        allowed: "a whole number of bytes from 65536 to 1073741824",
+        help: "the most bytes of a plugin's answer",
+        set: |o, text| number(text, 65_536..=1_073_741_824, &mut o.dataplane.max_response_bytes),
+    },
+    OptionSpec {
+        key: "dataplane.query_timeout_seconds",
+        default: "60",
+        allowed: "a whole number of seconds from 1 to 3600",
+        help: "how long a plugin may take over a query",
+        set: |o, text| seconds(text, 1..=3600, &mut o.dataplane.query_timeout),
+    },
+    OptionSpec {
+        key: "dataplane.start_timeout_seconds",
+        default: "60",
+        allowed: "a whole number of seconds from 1 to 600",
+        help: "how long a plugin may take to start",
+        set: |o, text| seconds(text, 1..=600, &mut o.dataplane.start_timeout),
+    },
+    OptionSpec {
+        key: "limits.max_body_bytes",
+        default: "3145728",
+        allowed: "a whole number of bytes from 1024 to 104857600",
+        help: "the most bytes of a request body",
+        set: |o, text| number(text, 1024..=104_857_600, &mut o.limits.max_body_bytes),
+    },
+    OptionSpec {
+        key: "limits.max_connections",
+        default: "4096",
+        allowed: "a whole number from 1 to 1000000",
+        help: "the most connections at once",
+        set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_connections),
+    },
+    OptionSpec {
+        key: "limits.request_timeout_seconds",
+        default: "60",
+        allowed: "a whole number of seconds from 1 to 3600",
+        help: "how long a request may take; watches and proxied streams are exempt",
+        set: |o, text| seconds(text, 1..=3600, &mut o.limits.request_timeout),
+    },
+    OptionSpec {
+        key: "limits.shutdown_grace_seconds",
+        default: "10",
+        allowed: "a whole number of seconds from 1 to 600",
+        help: "how long requests under way may go on after SIGTERM or SIGINT",
+        set: |o, text| seconds(text, 1..=600, &mut o.limits.shutdown_grace),
+    },
+    OptionSpec {
+        key: "log.format",
+        default: "text",
+        allowed: "text or json",
+        help: "how log lines look",
+        set: |o, text| {
+            choice(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)], &mut o.log.format)
+        },
+    },
+    OptionSpec {
+        key: "log.level",
+        default: "info",
+        allowed: "error, warn, info, debug, trace, or TARGET=LEVEL pairs joined by commas",
+        help: "what is logged",
+        set: |o, text| {
+            text.clone_into(&mut o.log.level);
+            Ok(())
+        },
+    },
+    OptionSpec {
+        key: "plugin_dir",
+        default: "",
+        allowed: "a path; empty for none",
+        help: "where backend plugins are, each in a folder with its plugin.json",
+        set: |o, text| path(text, &mut o.plugin_dir),
+    },
+    OptionSpec {
+        key: "secure_port",
+        default: "6443",
+        allowed: "a port from 0 to 65535; 0 picks a free one",
+        help: "the port to listen on, with TLS",
+        set: |o, text| parsed(text, &mut o.secure_port),
+    },
+    OptionSpec {
+        key: "storage",
+        default: "embedded",
+        allowed: "embedded, memory or etcd",
+        help: "where objects are kept",
+        set: |o, text| {
+            let kinds = [
+                ("embedded", StorageKind::Embedded),
+                ("memory", StorageKind::Memory),
+                ("etcd", StorageKind::Etcd),
+            ];
+            choice(text, &kinds, &mut o.storage)
+        },
+    },
+];
+
+impl Default for Options {
+    /// The built-in defaults, as the table says.
+    fn default() -> Self {
+        let mut options = Self {
+            data_dir: PathBuf::new(),
+            bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            secure_port: 0,
+            storage: StorageKind::default(),
+            plugin_dir: PathBuf::new(),
+            log: LogOptions::default(),
+            auth: AuthOptions::default(),
+            limits: LimitOptions::default(),
+            aggregator: AggregatorOptions::default(),
+            dataplane: DataplaneOptions::default(),
+            toggles: Toggles::default(),
+        };
+        for spec in TABLE {
+            (spec.set)(&mut options, spec.default).expect("the table's defaults keep the table's rules");
+        }
+        options
+    }
+}
+
+fn parsed<T: FromStr>(text: &str, slot: &mut T) -> Result<(), String>
+where
+    T::Err: std::fmt::Display,
+{
+    *slot = text.parse().map_err(|fault: T::Err| fault.to_string())?;
+    Ok(())
+}
+
+fn path(text: &str, slot: &mut PathBuf) -> Result<(), String> {
+    *slot = PathBuf::from(text);
+    Ok(())
+}
+
+fn number(text: &str, range: std::ops::RangeInclusive<usize>, slot: &mut usize) -> Result<(), String> {
+    let value: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    if !range.contains(&value) {
+        return Err("out of range".to_owned());
+    }
+    *slot = value;
+    Ok(())
+}
+
+fn seconds(text: &str, range: std::ops::RangeInclusive<usize>, slot: &mut Duration) -> Result<(), String> {
+    let mut value = 0;
+    number(text, range, &mut value)?;
+    *slot = Duration::from_secs(value as u64);
+    Ok(())
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)], slot: &mut T) -> Result<(), String> {
+    let chosen = choices.iter().find(|(name, _)| *name == text);
+    *slot = chosen.ok_or_else(|| "not one of the choices".to_owned())?.1;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_its_defaults_hold() {
+        assert!(TABLE.is_sorted_by_key(|spec| spec.key));
+        let options = Options::default();
+        assert_eq!((options.secure_port, options.storage), (6443, StorageKind::Embedded));
+    }
+}
