@@ -1,0 +1,193 @@
+//! A chain of authorizers, each of which allows, denies or has no opinion; nobody's opinion means no.
+
+use detectviz_api::identity::SYSTEM_MASTERS;
+use detectviz_api::request_info::ResourceInfo;
+use detectviz_api::resource::qualified_resource;
+use detectviz_api::{Identity, Reason, RequestInfo, Status, Verb};
+
+/// Paths that everyone may read: probes must work without credentials, and clients ask for the version first.
+const PUBLIC: [&str; 4] = ["/livez", "/readyz", "/healthz", "/version"];
+
+/// What an [`Authorizer`] says about a request. The reasons are for the audit log, not for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes; nobody further is asked.
+    Allow,
+    /// No; nobody further is asked.
+    Deny(String),
+    /// Ask the next one. At the end of the chain it means no.
+    NoOpinion(String),
+}
+
+impl Decision {
+    /// Whether the request may go on. Only an explicit yes is one.
+    pub fn is_allowed(&self) -> bool {
+        *self == Self::Allow
+    }
+}
+
+/// Decides whether a caller may do what a request asks for.
+pub trait Authorizer: Send + Sync {
+    /// Judges the very `info` that will be executed.
+    fn authorize(&self, identity: &Identity, info: &RequestInfo) -> Decision;
+}
+
+/// Members of `system:masters` may do everything.
+pub struct SystemMasters;
+
+impl Authorizer for SystemMasters {
+    fn authorize(&self, identity: &Identity, _: &RequestInfo) -> Decision {
+        if identity.is_in(SYSTEM_MASTERS) {
+            return Decision::Allow;
+        }
+        Decision::NoOpinion(format!("not in {SYSTEM_MASTERS}"))
+    }
+}
+
+/// Everyone may read health and version, and what lies below them such as `/livez/ping`.
+pub struct PublicPaths;
+
+impl Authorizer for PublicPaths {
+    fn authorize(&self, _: &Identity, info: &RequestInfo) -> Decision {
+        let reads = matches!(info.verb, Verb::Get | Verb::Head);
+        if reads && info.resource.is_none() && PUBLIC.iter().any(|root| lies_in(&info.path, root)) {
+            return Decision::Allow;
+        }
+        Decision::NoOpinion("not a public path".to_owned())
+    }
+}
+
+fn lies_in(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// Asks each authorizer in order until one decides.
+pub struct Union(Vec<Box<dyn Authorizer>>);
+
+impl Union {
+    /// A chain in the order given.
+    pub fn new(chain: Vec<Box<dyn Authorizer>>) -> Self {
+        Self(chain)
+    }
+}
+
+impl Authorizer for Union {
+    fn authorize(&self, identity: &Identity, info: &RequestInfo) -> Decision {
+        let mut reasons = Vec::with_capacity(self.0.len());
+        for authorizer in &self.0 {
+            match authorizer.authorize(identity, info) {
+                Decision::NoOpinion(reason) => reasons.push(reason),
+                decided => return decided,
+            }
+        }
+        Decision::NoOpinion(reasons.join("; "))
+    }
+}
+
+/// The 403 for a request that is not allowed, in upstream's words, which people and scripts match on.
+pub fn forbidden(identity: &Identity, info: &RequestInfo) -> Status {
+    let Some(resource) = &info.resource else {
+        let (user, verb, path) = (&identity.name, info.verb.as_str(), &info.path);
+        let message = format!("forbidden: User {user:?} cannot {verb} path {path:?}");
+        return Status::failure(Reason::Forbidden, message).about("", "", "");
+    };
+    let (group, plural, name) = (&resource.gvr.group, &resource.gvr.resource, &resource.name);
+    let what = qualified_resource(group, plural);
+    let subject = if name.is_empty() { what } else { format!("{what} {name:?}") };
+    let message = format!("{subject} is forbidden: {}", cannot(identity, info.verb, resource));
+    Status::failure(Reason::Forbidden, message).about(group, plural, name)
+}
+
+fn cannot(identity: &Identity, verb: Verb, resource: &ResourceInfo) -> String {
+    let what = match resource.subresource.as_str() {
+        "" => resource.gvr.resource.to_string(),
+        subresource => format!("{}/{subresource}", resource.gvr.resource),
+    };
+    let place = match resource.namespace() {
+        Some(namespace) => format!("in the namespace {namespace:?}"),
+        None => "at the cluster scope".to_owned(),
+    };
+    let (user, verb, group) = (&identity.name, verb.as_str(), &resource.gvr.group);
+    format!("User {user:?} cannot {verb} resource {what:?} in API group {group:?} {place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+
+    fn info(method: &Method, path: &str) -> RequestInfo {
+        RequestInfo::parse(method, path, None).unwrap()
+    }
+
+    fn bob() -> Identity {
+        Identity::authenticated("bob", ["dev".to_owned()])
+    }
+
+    fn chain() -> Union {
+        Union::new(vec![Box::new(SystemMasters), Box::new(PublicPaths)])
+    }
+
+    #[test]
+    fn anonymous_reaches_health_and_version_only() {
+        let allowed = |method: &Method, path: &str| {
+            chain().authorize(&Identity::anonymous(), &info(method, path)).is_allowed()
+        };
+        for path in ["/livez", "/readyz", "/healthz", "/livez/ping", "/readyz/poststarthook/a", "/version"] {
+            assert!(allowed(&Method::GET, path) && allowed(&Method::HEAD, path), "{path}");
+            assert!(!allowed(&Method::POST, path) && !allowed(&Method::DELETE, path), "{path}");
+        }
+        for path in ["/", "/api", "/apis", "/metrics", "/statusz", "/livezz", "/versions", "/api/v1/livez"] {
+            assert!(!allowed(&Method::GET, path), "{path}");
+        }
+        assert!(!allowed(&Method::GET, "/apis/livez/v1/readyz"));
+    }
+
+    #[test]
+    fn masters_may_all_and_others_nothing() {
+        let get = info(&Method::GET, "/api/v1/namespaces/a/configmaps/b");
+        assert!(chain().authorize(&Identity::loopback(), &get).is_allowed());
+        let refused = chain().authorize(&bob(), &get);
+        assert_eq!(refused, Decision::NoOpinion("not in system:masters; not a public path".into()));
+        assert!(!Union::new(Vec::new()).authorize(&Identity::loopback(), &get).is_allowed());
+    }
+
+    #[test]
+    fn a_denial_ends_the_chain() {
+        struct Never;
+        impl Authorizer for Never {
+            fn authorize(&self, _: &Identity, _: &RequestInfo) -> Decision {
+                Decision::Deny("never".into())
+            }
+        }
+        let chain = Union::new(vec![Box::new(Never), Box::new(SystemMasters)]);
+        let decision = chain.authorize(&Identity::loopback(), &info(&Method::GET, "/version"));
+        assert_eq!(decision, Decision::Deny("never".into()));
+    }
+
+    #[test]
+    fn a_refusal_reads_as_upstream_writes_it() {
+        for (method, path, message) in [
+            (
+                Method::GET,
+                "/api/v1/namespaces/default/configmaps/a",
+                "configmaps \"a\" is forbidden: User \"bob\" cannot get resource \"configmaps\" in API group \"\" in the namespace \"default\"",
+            ),
+            (
+                Method::GET,
+                "/apis/apps/v1/deployments",
+                "deployments.apps is forbidden: User \"bob\" cannot list resource \"deployments\" in API group \"apps\" at the cluster scope",
+            ),
+            (
+                Method::PUT,
+                "/apis/g/v1/namespaces/n/things/t/status",
+                "things.g \"t\" is forbidden: User \"bob\" cannot update resource \"things/status\" in API group \"g\" in the namespace \"n\"",
+            ),
+            (Method::GET, "/metrics", "forbidden: User \"bob\" cannot get path \"/metrics\""),
+        ] {
+            let status = forbidden(&bob(), &info(&method, path));
+            assert_eq!((status.code, status.reason.as_str()), (403, "Forbidden"));
+            assert_eq!(status.message, message);
+        }
+    }
+}

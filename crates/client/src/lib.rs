@@ -1,0 +1,18 @@
+//! Every outgoing connection of the server: one policy decides what may be dialled, one place dials.
+//!
+//! ```text
+//! Transport (pool, HTTP/1.1) → TLS → Dialer (resolve once) → DialPolicy (may we?) → socket
+//! ```
+//!
+//! Nothing else in the workspace may open a connection: `clippy.toml` bans `TcpStream::connect`.
+
+mod connector;
+pub mod dial;
+pub mod policy;
+pub mod tls;
+pub mod transport;
+
+pub use dial::{DialError, Dialer};
+pub use policy::{DialPolicy, Refused};
+pub use tls::{ClientIdentity, TlsError, TlsOptions};
+pub use transport::{Phase, Target, TargetError, Transport, TransportError, TransportOptions};

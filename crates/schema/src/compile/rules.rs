@@ -1,0 +1,91 @@
+//! What must hold for one schema by itself, apart from the schemas within it.
+
+use detectviz_api::definition::Schema;
+use regex_lite::Regex;
+use std::collections::BTreeMap;
+
+use super::{Fault, fault};
+use crate::node::{Bounds, Field, Kind, ListType, Node};
+use crate::validate::Admitted;
+
+pub(super) fn defaulted(fields: &BTreeMap<String, Field>) -> Vec<String> {
+    fields.iter().filter(|(_, field)| field.node.default.is_some()).map(|(name, _)| name.clone()).collect()
+}
+
+pub(super) fn numbers(schema: &Schema, path: &str) -> Result<BTreeMap<u32, String>, Fault> {
+    let mut numbers = BTreeMap::new();
+    for (name, property) in &schema.properties {
+        let Some(number) = property.protobuf_field else { continue };
+        if let Some(other) = numbers.insert(number, name.clone()) {
+            return fault(path, format!("x-protobuf-field {number} stands at both {other:?} and {name:?}"));
+        }
+    }
+    Ok(numbers)
+}
+
+pub(super) fn list_type(
+    schema: &Schema,
+    kind: Kind,
+    items: Option<&Node>,
+    path: &str,
+) -> Result<ListType, Fault> {
+    let path = |field: &str| format!("{path}.x-kubernetes-{field}");
+    if !schema.list_type.is_empty() && kind != Kind::Array {
+        return fault(&path("list-type"), format!("only an array has one, this is {}", kind.name()));
+    }
+    match (schema.list_type.as_str(), schema.list_map_keys.as_slice()) {
+        ("map", []) => fault(&path("list-map-keys"), "a list of type map must name the keys of its items"),
+        ("map", keys) => {
+            check_keys(items, keys, &path("list-map-keys")).map(|()| ListType::Map(keys.to_vec()))
+        }
+        (_, [_, ..]) => fault(&path("list-map-keys"), "only a list of type map has keys"),
+        ("set", []) => Ok(ListType::Set),
+        ("" | "atomic", []) => Ok(ListType::Atomic),
+        (other, []) => fault(&path("list-type"), format!("{other:?} is unknown; allowed: atomic, set, map")),
+    }
+}
+
+fn check_keys(items: Option<&Node>, keys: &[String], path: &str) -> Result<(), Fault> {
+    match keys.iter().find(|key| items.is_none_or(|items| !items.fields.contains_key(*key))) {
+        Some(key) => fault(path, format!("{key:?} is no property of the items")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_object(node: &Node, path: &str) -> Result<(), Fault> {
+    match node.kind {
+        Kind::Object => Ok(()),
+        other => fault(path, format!("type is {:?}; an object's must be \"object\"", other.name())),
+    }
+}
+
+/// Checks that a default is what the schema itself admits: a client could not mend it.
+pub(super) fn check_default(node: &Node, path: &str) -> Result<(), Fault> {
+    let Some(mut default) = node.default.clone() else { return Ok(()) };
+    match Admitted::of(node, &mut default) {
+        Admitted { unknown, .. } if !unknown.is_empty() => fault(
+            &format!("{path}.default"),
+            format!("has fields that the schema does not know: {}", unknown.join(", ")),
+        ),
+        Admitted { causes, .. } => match causes.first() {
+            Some(cause) => fault(&format!("{path}.default"), cause.message.clone()),
+            None => Ok(()),
+        },
+    }
+}
+
+pub(super) fn bounds(schema: &Schema, path: &str) -> Result<Bounds, Fault> {
+    let pattern = match schema.pattern.as_deref().map(Regex::new) {
+        Some(Err(why)) => {
+            return fault(&format!("{path}.pattern"), format!("is no regular expression: {why}"));
+        }
+        Some(Ok(pattern)) => Some(pattern),
+        None => None,
+    };
+    Ok(Bounds {
+        length: (schema.min_length, schema.max_length),
+        range: (schema.minimum, schema.maximum),
+        items: (schema.min_items, schema.max_items),
+        pattern,
+    })
+}

@@ -1,0 +1,32 @@
+//! Schemas of the API machinery's own messages, for definitions that do not bring them along.
+
+use detectviz_api::definition::Schema;
+
+/// `metav1.ObjectMeta`, with its protobuf numbers: what `metadata` is where no fragment says so.
+pub fn object_meta() -> Schema {
+    serde_json::from_str(include_str!("meta/object-meta.json"))
+        .expect("the file is a schema, as its test shows")
+}
+
+/// `metav1.DeleteOptions`, with its protobuf numbers. Its scalars are `nullable` where Go has pointers:
+/// a zero is then a value, not an absence.
+pub fn delete_options() -> Schema {
+    serde_json::from_str(include_str!("meta/delete-options.json"))
+        .expect("the file is a schema, as its test shows")
+}
+
+/// Whether a fragment called `name` is the schema of all `metadata`.
+pub(crate) fn is_object_meta(name: &str) -> bool {
+    name.rsplit('.').next() == Some("ObjectMeta")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_schemas() {
+        assert_eq!(object_meta().properties["managedFields"].protobuf_field, Some(17));
+        assert_eq!(delete_options().properties["dryRun"].protobuf_field, Some(5));
+    }
+}

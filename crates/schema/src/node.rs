@@ -1,0 +1,185 @@
+//! A schema in the form that walks want: references followed, types told apart by an enum, patterns compiled, lookups prepared.
+
+use detectviz_api::definition::{Additional, Schema};
+use regex_lite::Regex;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a value must be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) format: Format,
+    pub(crate) nullable: bool,
+    pub(crate) default: Option<Value>,
+    pub(crate) allowed: Vec<Value>,
+    /// The named fields of an object.
+    pub(crate) fields: BTreeMap<String, Field>,
+    /// The names of the fields that have a default.
+    pub(crate) defaulted: Vec<String>,
+    /// The names of the fields by their protobuf number.
+    pub(crate) numbers: BTreeMap<u32, String>,
+    pub(crate) required: Vec<String>,
+    /// What the values of a map are.
+    pub(crate) values: Option<Arc<Node>>,
+    /// Whether fields that are not named are kept as they are.
+    pub(crate) open: bool,
+    /// What the items of a list are.
+    pub(crate) items: Option<Arc<Node>>,
+    pub(crate) list: ListType,
+    pub(crate) bounds: Bounds,
+}
+
+/// A named field of an object: its schema, and what holds for the field rather than for its type.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) node: Arc<Node>,
+    pub(crate) strategy: Strategy,
+    pub(crate) merge_key: Option<String>,
+    /// Whether the field is a pointer in Go: null is then an absence, and a zero in protobuf a value.
+    pub(crate) pointer: bool,
+}
+
+/// The JSON type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Any,
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+    IntOrString,
+}
+
+/// The formats that are checked; all others are ignored, as upstream does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    #[default]
+    None,
+    Int32,
+    Int64,
+    Byte,
+    DateTime,
+    MicroTime,
+}
+
+/// How the items of a list are told apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ListType {
+    #[default]
+    Atomic,
+    Set,
+    Map(Vec<String>),
+}
+
+/// How a strategic merge patch treats a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Maps merge, lists are replaced.
+    #[default]
+    Default,
+    /// Lists merge too.
+    Merge,
+    /// Maps are replaced too.
+    Replace,
+}
+
+/// The limits of a value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) length: (Option<u64>, Option<u64>),
+    pub(crate) range: (Option<f64>, Option<f64>),
+    pub(crate) items: (Option<u64>, Option<u64>),
+    pub(crate) pattern: Option<Regex>,
+}
+
+impl Kind {
+    /// The type as messages name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::IntOrString => "integer,string",
+        }
+    }
+
+    /// The type that `schema` names; `None` for an unknown one, and for none where one is needed.
+    pub(crate) fn of(schema: &Schema) -> Option<Self> {
+        Some(match schema.kind.as_str() {
+            "" if schema.int_or_string => Self::IntOrString,
+            "" if schema.preserve_unknown_fields => Self::Any,
+            "object" => Self::Object,
+            "array" => Self::Array,
+            "string" => Self::String,
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "boolean" => Self::Boolean,
+            _ => return None,
+        })
+    }
+}
+
+impl Format {
+    /// The format as messages name it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Byte => "byte",
+            Self::DateTime => "date-time",
+            Self::MicroTime => "micro-time",
+        }
+    }
+
+    /// The format called `name`.
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "int32" => Self::Int32,
+            "int64" => Self::Int64,
+            "byte" => Self::Byte,
+            "date-time" => Self::DateTime,
+            "micro-time" => Self::MicroTime,
+            _ => Self::None,
+        }
+    }
+}
+
+impl Strategy {
+    /// The strategy in `text`, names joined by commas. `retainKeys` needs no mark: the patch itself says it.
+    pub(crate) fn of(text: &str) -> Self {
+        let has = |name: &str| text.split(',').any(|part| part.trim() == name);
+        match () {
+            () if has("merge") => Self::Merge,
+            () if has("replace") => Self::Replace,
+            () => Self::Default,
+        }
+    }
+}
+
+impl Node {
+    /// Whether the schema says that other fields than the named ones are kept as they are.
+    pub(crate) fn is_open(schema: &Schema) -> bool {
+        schema.preserve_unknown_fields
+            || matches!(schema.additional_properties, Some(Additional::Allowed(true)))
+    }
+
+    /// The schema of the field called `name`, be it named or a map's value.
+    pub(crate) fn child(&self, name: &str) -> Option<&Arc<Node>> {
+        self.fields.get(name).map(|field| &field.node).or(self.values.as_ref())
+    }
+
+    /// Whether the node says nothing of what an object holds.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.fields.is_empty() && self.values.is_none()
+    }
+}

@@ -1,0 +1,293 @@
+//! `paths`: where a resource is served, and what each method does there.
+
+use detectviz_api::definition::{Names, Schema, Version};
+use detectviz_api::resource::GroupVersion;
+use serde_json::{Map, Value, json};
+
+use super::Published;
+use super::components::{reference, shared};
+use super::parameters::{self, Query};
+
+const JSON: &str = "application/json";
+const WATCH: &str = "application/json;stream=watch";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+
+/// A resource in one of its versions.
+pub(super) struct Resource<'a> {
+    group_version: &'a GroupVersion,
+    published: Published<'a>,
+    version: &'a Version,
+}
+
+/// What a method does at a path.
+#[derive(Clone, Copy)]
+enum Action {
+    List,
+    Create,
+    Read,
+    Replace,
+    Patch,
+    Delete,
+}
+
+/// A path of a resource.
+struct Place {
+    path: String,
+    actions: &'static [Action],
+    /// The parameters in the path.
+    parameters: Vec<&'static str>,
+    /// What the operation id says between the verb and the end: `CoreV1NamespacedConfigMap`.
+    subject: String,
+    /// What it says last: `Status`.
+    suffix: &'static str,
+}
+
+const COLLECTION: &[Action] = &[Action::List, Action::Create];
+const OBJECT: &[Action] = &[Action::Read, Action::Replace, Action::Patch, Action::Delete];
+const STATUS: &[Action] = &[Action::Read, Action::Replace, Action::Patch];
+
+impl<'a> Resource<'a> {
+    pub(super) fn new(
+        group_version: &'a GroupVersion,
+        published: Published<'a>,
+        version: &'a Version,
+    ) -> Self {
+        Self { group_version, published, version }
+    }
+
+    pub(super) fn names(&self) -> &'a Names {
+        &self.published.definition.names
+    }
+
+    pub(super) fn schema(&self) -> &'a Schema {
+        &self.version.schema.open_api_v3_schema
+    }
+
+    /// A kind of the resource's group and version, as `x-kubernetes-group-version-kind` says it.
+    pub(super) fn kind(&self, kind: &str) -> Value {
+        json!({"group": &*self.group_version.group, "version": &*self.group_version.version, "kind": kind})
+    }
+
+    /// The name of a kind's component: upstream's Go package for a built-in kind, the reversed group for any other.
+    pub(super) fn component(&self, kind: &str) -> String {
+        let (group, version) = (&*self.group_version.group, &self.group_version.version);
+        let first = group.split('.').next().unwrap_or_default();
+        let package = match group {
+            "" => "io.k8s.api.core".to_owned(),
+            "apiregistration.k8s.io" => "io.k8s.kube-aggregator.pkg.apis.apiregistration".to_owned(),
+            "apiextensions.k8s.io" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions".to_owned(),
+            _ if self.published.built_in && (group == first || group.ends_with(".k8s.io")) => {
+                format!("io.k8s.api.{first}")
+            }
+            _ => group.rsplit('.').collect::<Vec<_>>().join("."),
+        };
+        format!("{package}.{version}.{kind}")
+    }
+
+    /// The path items of the resource.
+    pub(super) fn paths(&self) -> Map<String, Value> {
+        self.places().into_iter().map(|place| (place.path.clone(), self.item(&place))).collect()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let namespaced = self.published.definition.is_namespaced();
+        let (base, plural) = (self.group_version.path(), &self.names().plural);
+        let (scope, within, scoped) = match namespaced {
+            true => ("/namespaces/{namespace}", vec!["namespace"], "Namespaced"),
+            false => ("", vec![], ""),
+        };
+        let named: Vec<_> = ["name"].into_iter().chain(within.iter().copied()).collect();
+        let place = |path: String, actions, parameters: &Vec<_>, scoped, suffix| Place {
+            path,
+            actions,
+            parameters: parameters.clone(),
+            subject: format!("{}{scoped}{}", self.title(), self.names().kind),
+            suffix,
+        };
+        let collection = format!("{base}{scope}/{plural}");
+        let object = format!("{collection}/{{name}}");
+        let mut places = vec![
+            place(collection, COLLECTION, &within, scoped, ""),
+            place(object.clone(), OBJECT, &named, scoped, ""),
+        ];
+        if namespaced {
+            let all = format!("{base}/{plural}");
+            places.push(place(all, &COLLECTION[..1], &vec![], "", "ForAllNamespaces"));
+        }
+        if self.version.subresources.as_ref().is_some_and(|some| some.status.is_some()) {
+            places.push(place(format!("{object}/status"), STATUS, &named, scoped, "Status"));
+        }
+        places
+    }
+
+    /// The group and version as operation ids say them: `CoreV1`, `ServiceGrafanaAppV0alpha1`.
+    fn title(&self) -> String {
+        let group = match &*self.group_version.group {
+            "" => "core",
+            group => group.strip_suffix(".k8s.io").unwrap_or(group),
+        };
+        group.split(['.', '-']).chain([&*self.group_version.version]).map(capitalized).collect()
+    }
+
+    fn item(&self, place: &Place) -> Value {
+        let actions = place.actions.iter();
+        let operation = |action: &Action| (action.method().to_owned(), self.operation(*action, place));
+        let mut item: Map<_, _> = actions.map(operation).collect();
+        item.insert("parameters".to_owned(), parameters::of_path(&place.parameters));
+        Value::Object(item)
+    }
+
+    fn operation(&self, action: Action, place: &Place) -> Value {
+        let mut operation = json!({
+            "description": action.description(&self.names().kind, place.suffix),
+            "operationId": format!("{}{}{}", action.verb(), place.subject, place.suffix),
+            "tags": [self.tag()],
+            "parameters": action.query().parameters(),
+            "responses": self.responses(action),
+            "x-kubernetes-action": action.name(),
+            "x-kubernetes-group-version-kind": self.kind(&self.names().kind),
+        });
+        if let Some(body) = self.body(action) {
+            operation["requestBody"] = body;
+        }
+        operation
+    }
+
+    fn tag(&self) -> String {
+        let group = match &*self.group_version.group {
+            "" => "core",
+            group => group,
+        };
+        format!("{group}_{}", self.group_version.version)
+    }
+
+    fn body(&self, action: Action) -> Option<Value> {
+        let (content, required) = match action {
+            Action::List | Action::Read => return None,
+            Action::Create | Action::Replace => (self.encoded(&self.kind_reference()), true),
+            Action::Patch => (content(self.patches(), &shared("Patch")), true),
+            Action::Delete => (self.encoded(&shared("DeleteOptions")), false),
+        };
+        Some(json!({"content": content, "required": required}))
+    }
+
+    fn patches(&self) -> &'static [&'static str] {
+        match self.published.built_in {
+            true => &[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH],
+            false => &[JSON_PATCH, MERGE_PATCH],
+        }
+    }
+
+    fn responses(&self, action: Action) -> Value {
+        let success = match action {
+            Action::List => self.list_content(),
+            Action::Delete => content(&[JSON], &shared("Status")),
+            _ => self.encoded(&self.kind_reference()),
+        };
+        let mut responses = json!({
+            "default": {"description": "Failure", "content": content(&[JSON], &shared("Status"))},
+        });
+        for code in self.codes(action) {
+            let (code, description) = code;
+            responses[*code] = json!({"description": description, "content": success});
+        }
+        responses
+    }
+
+    fn codes(&self, action: Action) -> &'static [(&'static str, &'static str)] {
+        match action {
+            Action::Create => &[("201", "Created")],
+            Action::Replace if self.published.definition.extensions.allow_create_on_update => {
+                &[("200", "OK"), ("201", "Created")]
+            }
+            Action::Delete => &[("200", "OK"), ("202", "Accepted")],
+            _ => &[("200", "OK")],
+        }
+    }
+
+    fn list_content(&self) -> Value {
+        let mut content = self.encoded(&reference(&self.component(&self.names().list_kind)));
+        content[WATCH] = json!({"schema": shared("WatchEvent")});
+        content
+    }
+
+    fn kind_reference(&self) -> Value {
+        reference(&self.component(&self.names().kind))
+    }
+
+    /// `schema` in each encoding that the kind has.
+    fn encoded(&self, schema: &Value) -> Value {
+        match self.published.definition.extensions.protobuf {
+            true => content(&[JSON, PROTOBUF], schema),
+            false => content(&[JSON], schema),
+        }
+    }
+}
+
+fn content(media_types: &[&str], schema: &Value) -> Value {
+    media_types.iter().map(|media_type| ((*media_type).to_owned(), json!({"schema": schema}))).collect()
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+impl Action {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::List | Self::Read => "get",
+            Self::Create => "post",
+            Self::Replace => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The `x-kubernetes-action`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            other => other.method(),
+        }
+    }
+
+    /// The start of an operation id.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::Replace => "replace",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    const fn query(self) -> Query {
+        match self {
+            Self::List => Query::List,
+            Self::Create | Self::Replace | Self::Patch => Query::Write,
+            Self::Read => Query::None,
+            Self::Delete => Query::Delete,
+        }
+    }
+
+    fn description(self, kind: &str, suffix: &str) -> String {
+        let object = match suffix {
+            "Status" => format!("the status of a {kind}"),
+            _ => format!("a {kind}"),
+        };
+        match self {
+            Self::List => format!("List or watch objects of kind {kind}."),
+            Self::Create => format!("Create {object}."),
+            Self::Read => format!("Read {object}."),
+            Self::Replace => format!("Replace {object}."),
+            Self::Patch => format!("Change parts of {object}."),
+            Self::Delete => format!("Delete {object}."),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+use super::*;
+use detectviz_api::definition::{Definition, Schema};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::Compiled;
+use crate::columns::Columns;
+
+fn definitions_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../controlplane/definitions")
+}
+
+fn fragments() -> Fragments {
+    let text = std::fs::read_to_string(definitions_folder().join("fragments.yaml")).unwrap();
+    yaml_serde::from_str(&text).unwrap()
+}
+
+fn definitions() -> BTreeMap<String, Definition> {
+    let files = std::fs::read_dir(definitions_folder()).unwrap().map(|entry| entry.unwrap().path());
+    let of_resources = files.filter(|path| path.file_name().unwrap() != "fragments.yaml");
+    of_resources
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let definition =
+                yaml_serde::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), definition)
+        })
+        .collect()
+}
+
+fn document(group_version: &str) -> Value {
+    let definitions = definitions();
+    let built_in = |definition| Published { definition, built_in: true };
+    let published: Vec<_> = definitions.values().map(built_in).collect();
+    group_version_document(&group_version.parse().unwrap(), &published, &fragments())
+}
+
+const GROUP_VERSIONS: [&str; 5] = [
+    "v1",
+    "apiregistration.k8s.io/v1",
+    "service.grafana.app/v0alpha1",
+    "aggregation.grafana.app/v0alpha1",
+    "datasource.detectviz.io/v0alpha1",
+];
+
+#[test]
+fn every_definition_compiles_and_is_named_like_its_file() {
+    let fragments = fragments();
+    let definitions = definitions();
+    assert_eq!(definitions.len(), 8);
+    for (file, definition) in definitions {
+        assert_eq!(definition.names.plural, file);
+        assert_eq!(definition.names.list_kind, format!("{}List", definition.names.kind));
+        for version in &definition.versions {
+            Columns::compile(version).unwrap();
+        }
+        Compiled::new(definition, &fragments).unwrap();
+    }
+}
+
+#[test]
+fn a_protobuf_kind_numbers_all_its_fields() {
+    let fragments = fragments();
+    for (file, definition) in definitions().iter().filter(|(_, one)| one.extensions.protobuf) {
+        let mut root = definition.versions[0].schema.open_api_v3_schema.clone();
+        // These two travel in the envelope.
+        root.properties.retain(|name, _| name != "apiVersion" && name != "kind");
+        check_numbers(&root, &fragments, file);
+    }
+}
+
+fn check_numbers(schema: &Schema, fragments: &Fragments, path: &str) {
+    let schema = schema.reference.as_ref().map_or(schema, |name| &fragments[name]);
+    let mut seen = BTreeSet::new();
+    for (name, property) in &schema.properties {
+        let path = format!("{path}.{name}");
+        let number = property.protobuf_field.unwrap_or_else(|| panic!("{path} has no number"));
+        assert!(seen.insert(number), "{path} shares its number");
+        check_numbers(property, fragments, &path);
+    }
+    if let Some(items) = &schema.items {
+        check_numbers(items, fragments, path);
+    }
+}
+
+#[test]
+fn core_paths_are_those_of_upstream() {
+    let document = document("v1");
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "/api/v1/configmaps",
+        "/api/v1/events",
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/{name}",
+        "/api/v1/namespaces/{name}/status",
+        "/api/v1/namespaces/{namespace}/configmaps",
+        "/api/v1/namespaces/{namespace}/configmaps/{name}",
+        "/api/v1/namespaces/{namespace}/events",
+        "/api/v1/namespaces/{namespace}/events/{name}",
+        "/api/v1/namespaces/{namespace}/secrets",
+        "/api/v1/namespaces/{namespace}/secrets/{name}",
+        "/api/v1/secrets",
+    ];
+    assert_eq!(BTreeSet::from_iter(paths), BTreeSet::from(expected));
+    let ids = |path: &str, method: &str| document["paths"][path][method]["operationId"].clone();
+    for (path, method, id) in [
+        ("/api/v1/configmaps", "get", "listCoreV1ConfigMapForAllNamespaces"),
+        ("/api/v1/namespaces/{namespace}/configmaps", "post", "createCoreV1NamespacedConfigMap"),
+        ("/api/v1/namespaces/{name}", "delete", "deleteCoreV1Namespace"),
+        ("/api/v1/namespaces/{name}/status", "patch", "patchCoreV1NamespaceStatus"),
+    ] {
+        assert_eq!(ids(path, method), id);
+    }
+}
+
+/// What kubectl's `QueryParamVerifierV3` and its apply patcher look for.
+#[test]
+fn every_patch_operation_tells_kubectl_what_it_takes() {
+    for group_version in GROUP_VERSIONS {
+        let document = document(group_version);
+        let items = document["paths"].as_object().unwrap().values();
+        let patches: Vec<_> = items.filter_map(|item| item.get("patch")).collect();
+        assert!(!patches.is_empty(), "{group_version}");
+        for patch in patches {
+            let gvk = &patch["x-kubernetes-group-version-kind"];
+            assert!(gvk["kind"].is_string() && gvk["group"].is_string() && gvk["version"].is_string());
+            let parameters = patch["parameters"].as_array().unwrap();
+            for wanted in ["dryRun", "fieldManager", "fieldValidation"] {
+                assert!(
+                    parameters.iter().any(|one| one["name"] == wanted && one["in"] == "query"),
+                    "{wanted}"
+                );
+            }
+            let content = patch["requestBody"]["content"].as_object().unwrap();
+            assert!(content.contains_key("application/strategic-merge-patch+json"));
+        }
+    }
+}
+
+#[test]
+fn references_lead_somewhere_and_nothing_private_is_published() {
+    for group_version in GROUP_VERSIONS {
+        let document = document(group_version);
+        let text = document.to_string();
+        assert!(!text.contains("x-protobuf-field") && !text.contains("micro-time"), "{group_version}");
+        check_references(&document, &document["components"]["schemas"]);
+    }
+}
+
+fn check_references(value: &Value, schemas: &Value) {
+    if let Some(Value::String(target)) = value.get("$ref") {
+        let name = target.strip_prefix("#/components/schemas/").unwrap();
+        assert!(schemas.get(name).is_some(), "{target} leads nowhere");
+    }
+    match value {
+        Value::Array(list) => list.iter().for_each(|child| check_references(child, schemas)),
+        Value::Object(map) => map.values().for_each(|child| check_references(child, schemas)),
+        _ => {}
+    }
+}
+
+#[test]
+fn components_have_the_names_of_upstream() {
+    for (group_version, name) in [
+        ("v1", "io.k8s.api.core.v1.ConfigMap"),
+        ("v1", "io.k8s.api.core.v1.ConfigMapList"),
+        ("v1", "io.k8s.api.core.v1.EventSeries"),
+        ("v1", "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference"),
+        ("apiregistration.k8s.io/v1", "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService"),
+        (
+            "apiregistration.k8s.io/v1",
+            "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition",
+        ),
+        ("service.grafana.app/v0alpha1", "app.grafana.service.v0alpha1.ExternalName"),
+    ] {
+        assert!(document(group_version)["components"]["schemas"].get(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_kind_keeps_what_patches_are_computed_by() {
+    let document = document("v1");
+    let schemas = &document["components"]["schemas"];
+    let owners = &schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]["ownerReferences"];
+    assert_eq!(owners["x-kubernetes-patch-merge-key"], "uid");
+    assert_eq!(owners["x-kubernetes-patch-strategy"], "merge");
+    assert_eq!(owners["x-kubernetes-list-map-keys"], json!(["uid"]));
+    let event = &schemas["io.k8s.api.core.v1.Event"];
+    assert_eq!(event["properties"]["eventTime"]["format"], "date-time");
+    assert_eq!(
+        event["properties"]["source"],
+        json!({
+            "description": "Who recorded the event.",
+            "allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.EventSource"}],
+        })
+    );
+    assert_eq!(
+        event["x-kubernetes-group-version-kind"],
+        json!([{"group": "", "version": "v1", "kind": "Event"}])
+    );
+}
+
+fn custom() -> Definition {
+    let properties = json!({"metadata": {"type": "object"}, "spec": {"type": "object", "properties": {
+        // A property may be called like a keyword.
+        "format": {"type": "string", "format": "micro-time"},
+    }}});
+    let version = |name: &str, served: bool| {
+        let schema = json!({"type": "object", "properties": properties});
+        json!({"name": name, "served": served, "storage": served, "schema": {"openAPIV3Schema": schema}})
+    };
+    serde_json::from_value(json!({
+        "group": "toys.example.com",
+        "names": {"plural": "tops", "singular": "top", "kind": "Top", "listKind": "TopList"},
+        "scope": "Cluster",
+        "versions": [version("v1", true), version("v2", false)],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
+    let definition = custom();
+    let published = [Published { definition: &definition, built_in: false }];
+    let document =
+        group_version_document(&GroupVersion::new("toys.example.com", "v1"), &published, &fragments());
+    assert_eq!(
+        document["components"]["schemas"]["com.example.toys.v1.Top"],
+        json!({
+            "type": "object",
+            "properties": {
+                "apiVersion": {"description": "The group and version of this form of the object.", "type": "string"},
+                "kind": {"description": "The object's kind.", "type": "string"},
+                "metadata": {
+                    "description": "The object's metadata.",
+                    "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
+                },
+                "spec": {"type": "object", "properties": {"format": {"type": "string", "format": "date-time"}}},
+            },
+            "x-kubernetes-group-version-kind": [{"group": "toys.example.com", "version": "v1", "kind": "Top"}],
+        })
+    );
+    let delete = &document["paths"]["/apis/toys.example.com/v1/tops/{name}"]["delete"];
+    let kind = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1";
+    let status = json!({"application/json": {"schema": {"$ref": format!("{kind}.Status")}}});
+    assert_eq!(
+        *delete,
+        json!({
+            "description": "Delete a Top.",
+            "operationId": "deleteToysExampleComV1Top",
+            "tags": ["toys.example.com_v1"],
+            "parameters": parameters::Query::Delete.parameters(),
+            "requestBody": {
+                "content": {"application/json": {"schema": {"$ref": format!("{kind}.DeleteOptions")}}},
+                "required": false,
+            },
+            "responses": {
+                "200": {"description": "OK", "content": status},
+                "202": {"description": "Accepted", "content": status},
+                "default": {"description": "Failure", "content": status},
+            },
+            "x-kubernetes-action": "delete",
+            "x-kubernetes-group-version-kind": {"group": "toys.example.com", "version": "v1", "kind": "Top"},
+        })
+    );
+    let patch =
+        &document["paths"]["/apis/toys.example.com/v1/tops/{name}"]["patch"]["requestBody"]["content"];
+    assert!(patch.get("application/strategic-merge-patch+json").is_none());
+}
+
+#[test]
+fn a_version_that_is_not_served_has_no_paths() {
+    let definition = custom();
+    let published = [Published { definition: &definition, built_in: false }];
+    let document =
+        group_version_document(&GroupVersion::new("toys.example.com", "v2"), &published, &fragments());
+    assert_eq!(document["paths"], json!({}));
+}
+
+#[test]
+fn documents_do_not_depend_on_the_order_of_definitions() {
+    let definitions = definitions();
+    let built_in = |definition| Published { definition, built_in: true };
+    let mut published: Vec<_> = definitions.values().map(built_in).collect();
+    let core = GroupVersion::new("", "v1");
+    let forwards = group_version_document(&core, &published, &fragments()).to_string();
+    published.reverse();
+    assert_eq!(group_version_document(&core, &published, &fragments()).to_string(), forwards);
+}

@@ -1,0 +1,108 @@
+//! The steps of the chain that are more than one line.
+
+use detectviz_api::{Identity, Reason, RequestInfo, Status};
+use detectviz_auth::authenticate::{Authenticator, Credentials};
+use detectviz_auth::{authorize, headers};
+use detectviz_core::http::Request;
+use futures_util::FutureExt;
+use http::header;
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use super::Peer;
+
+/// A name for the request in logs and answers (`Audit-Id`). Ours, so that nobody can forge the log's keys.
+pub(super) fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+pub(super) fn request_info(request: &Request) -> Result<RequestInfo, Status> {
+    RequestInfo::parse(request.method(), request.uri().path(), request.uri().query())
+}
+
+pub(super) fn authenticate(engine: &Authenticator, peer: &Peer, request: &Request) -> Result<Identity, Status> {
+    if peer.certificate.is_some() {
+        // A connection's certificate does not change: it is read once.
+        let read = || judge(engine, &Credentials { peer_certificate: peer.certificate.as_deref(), authorization: None });
+        return peer.identity.get_or_init(read).clone();
+    }
+    let authorization = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::to_str);
+    match authorization.transpose() {
+        Ok(authorization) => judge(engine, &Credentials { peer_certificate: None, authorization }),
+        Err(_) => Err(unauthorized()),
+    }
+}
+
+fn judge(engine: &Authenticator, credentials: &Credentials<'_>) -> Result<Identity, Status> {
+    engine.authenticate(credentials).map_err(|why| {
+        tracing::debug!(error = %why, "unable to authenticate the request");
+        unauthorized()
+    })
+}
+
+fn unauthorized() -> Status {
+    Status::failure(Reason::Unauthorized, "Unauthorized")
+}
+
+pub(super) fn strip_identity_headers(request: &mut Request) {
+    headers::strip_identity_headers(request.headers_mut());
+}
+
+pub(super) fn refuse_impersonation(request: &Request) -> Result<(), Status> {
+    if headers::impersonation_requested(request.headers()) {
+        return Err(Status::failure(Reason::Forbidden, "impersonation is not supported: send the request without Impersonate-* headers"));
+    }
+    Ok(())
+}
+
+pub(super) fn authorize(
+    engine: &dyn authorize::Authorizer,
+    identity: &Identity,
+    info: &RequestInfo,
+) -> Result<(), Status> {
+    match engine.authorize(identity, info) {
+        authorize::Decision::Allow => Ok(()),
+        decision => {
+            tracing::debug!(user = identity.name, ?decision, "forbidden");
+            Err(authorize::forbidden(identity, info))
+        }
+    }
+}
+
+pub(super) async fn deadline<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        let message = format!("the request did not complete within the allotted {} seconds", limit.as_secs());
+        Err(Status::failure(Reason::Timeout, message))
+    })
+}
+
+/// A panic in one handler is that request's 500, never the server's end.
+pub(super) async fn guard_panics<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| {
+        tracing::error!(panic = panic_text(&*panic), "a handler panicked");
+        Err(Status::internal("the handler panicked"))
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_a_slow_answer_a_504() {
+        let panicked = guard_panics::<()>(async { panic!("boom") }).await.unwrap_err();
+        assert_eq!(panicked.code, 500);
+        let late = deadline::<()>(Duration::from_millis(1), std::future::pending()).await.unwrap_err();
+        assert_eq!(late.code, 504);
+    }
+}

@@ -1,0 +1,100 @@
+//! The way of a request, in execution order. [`Chain::answer`] reads like a table of contents; each layer is a step with
+//! a reason, and no step is repeated elsewhere.
+
+mod in_process;
+mod layers;
+mod measure;
+mod render;
+
+pub use in_process::InProcess;
+pub use measure::RequestMetrics;
+pub use render::status_response;
+
+use detectviz_api::{Identity, RequestInfo, Status};
+use detectviz_auth::authenticate::Authenticator;
+use detectviz_auth::authorize::Authorizer;
+use detectviz_core::http::{Request, Response};
+use detectviz_core::{Context, Delegate};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::Instrument;
+
+use crate::endpoints::Endpoints;
+
+/// What a connection proved before its first request.
+#[derive(Default)]
+pub struct Peer {
+    /// The client's certificate in DER, verified against the client CA.
+    pub certificate: Option<Vec<u8>>,
+    identity: std::sync::OnceLock<Result<Identity, Status>>,
+}
+
+impl Peer {
+    /// A peer with or without a verified certificate.
+    pub fn new(certificate: Option<Vec<u8>>) -> Self {
+        Self { certificate, identity: std::sync::OnceLock::new() }
+    }
+}
+
+/// Everything that a request passes.
+pub struct Chain {
+    /// Finds out who asks.
+    pub authenticator: Authenticator,
+    /// Decides whether they may.
+    pub authorizer: Box<dyn Authorizer>,
+    /// The server's own pages: health, version, discovery, OpenAPI.
+    pub endpoints: Endpoints,
+    /// The delegates: dataplane, aggregator, core groups, extensions.
+    pub delegates: Arc<dyn Delegate>,
+    /// What is measured of requests.
+    pub metrics: RequestMetrics,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+}
+
+impl Chain {
+    /// Answers a request that came in over a connection. Never fails: every error has become a `Status`.
+    pub async fn answer(&self, peer: &Peer, mut request: Request) -> Response {
+        let id = layers::request_id();
+        let span = tracing::debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
+        let measured = self.metrics.start();
+        let mut seen = None;
+        let answer = async {
+            // Parsed once: what is authorized below is what is executed.
+            let info = layers::request_info(&request)?;
+            let info = seen.insert(info).clone();
+            // Before anything is decided by the caller's name.
+            let identity = layers::authenticate(&self.authenticator, peer, &request)?;
+            // No header may say who somebody is: identity comes from credentials alone (CVE-2026-61682).
+            layers::strip_identity_headers(&mut request);
+            layers::refuse_impersonation(&request)?;
+            layers::authorize(&*self.authorizer, &identity, &info)?;
+            self.execute(info, identity, request).await
+        };
+        let outcome = layers::guard_panics(answer).instrument(span).await;
+        let response = render::response(outcome, &id);
+        measured.finish(seen.as_ref(), response.status());
+        response
+    }
+
+    /// Answers a request of this server to itself, under an identity that needs no proof.
+    pub async fn answer_as(&self, identity: Identity, request: Request) -> Response {
+        let id = layers::request_id();
+        let answer = async {
+            let info = layers::request_info(&request)?;
+            layers::authorize(&*self.authorizer, &identity, &info)?;
+            self.execute(info, identity, request).await
+        };
+        render::response(layers::guard_panics(answer).await, &id)
+    }
+
+    async fn execute(&self, info: RequestInfo, identity: Identity, request: Request) -> Result<Response, Status> {
+        if let Some(page) = self.endpoints.answer(&info, &request)? {
+            return Ok(page);
+        }
+        let handler = self.delegates.route(&info).ok_or_else(Status::no_such_path)?;
+        let exempt = info.is_long_running();
+        let answer = handler.handle(Arc::new(Context { info, identity }), request);
+        if exempt { answer.await } else { layers::deadline(self.request_timeout, answer).await }
+    }
+}

@@ -1,0 +1,16 @@
+//! The generic API server: it knows how requests travel and what resources can do, and nothing of any one resource.
+//!
+//! A request comes in through [`listener`], walks the one ordered list of [`chain`], and ends in an [`endpoints`]
+//! page, in a resource of [`rest`], or in whatever stands in front of the resources.
+
+pub mod admission;
+pub mod chain;
+pub mod endpoints;
+pub mod listener;
+pub mod pki;
+pub mod resource;
+pub mod rest;
+pub mod strategy;
+
+pub use chain::{Chain, InProcess};
+pub use resource::{Installer, Resource, Resources};

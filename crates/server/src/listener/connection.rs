@@ -1,0 +1,88 @@
+//! One connection, from handshake to close. Slow handshakes, slow headers and floods of streams are cut off here.
+
+use detectviz_core::RunContext;
+use detectviz_core::http::{Body, Request};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::chain::{Chain, Peer};
+
+/// How long a client may take to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an HTTP/1.1 client may take to send a request's head, idle time between requests included.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+/// The most bytes of an HTTP/1.1 head, and of an HTTP/2 header list.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The most requests at once of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 250;
+/// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<Chain>, context: RunContext) {
+    let Some(stream) = handshake(stream, &acceptor, &context).await else { return };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let peer = Arc::new(Peer::new(certificate.map(|der| der.to_vec())));
+    let service = service_fn(move |request| {
+        let (chain, peer) = (Arc::clone(&chain), Arc::clone(&peer));
+        async move { Ok::<_, Infallible>(chain.answer(&peer, ours(request)).await) }
+    });
+    let http = protocol();
+    let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = context.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(fault) = ended {
+        tracing::debug!(error = %fault, "connection ended");
+    }
+}
+
+async fn handshake(stream: TcpStream, acceptor: &TlsAcceptor, context: &RunContext) -> Option<TlsStream<TcpStream>> {
+    stream.set_nodelay(true).ok()?;
+    let shaken = tokio::select! {
+        () = context.cancelled() => return None,
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(fault)) => {
+            tracing::debug!(error = %fault, "TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn protocol() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1);
+    builder
+}
+
+fn ours(request: hyper::Request<Incoming>) -> Request {
+    request.map(Body::stream)
+}

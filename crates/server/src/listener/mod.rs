@@ -1,0 +1,84 @@
+//! The one listener: TCP, TLS, HTTP/1.1 and HTTP/2, with a bound on everything that costs something before the caller is known.
+
+mod connection;
+mod tls;
+
+pub use tls::{TlsError, server_config};
+
+use detectviz_core::RunContext;
+use rustls::ServerConfig;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::chain::Chain;
+
+/// How long to wait after accepting failed, which means that the process ran out of something.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("listen on {address}: {source}")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why not.
+    pub source: std::io::Error,
+}
+
+/// A bound listener that does not accept yet: requests wait in the kernel's queue until the server is ready.
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address is in use or may not be used.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let fault = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(fault)?;
+        let address = listener.local_addr().map_err(fault)?;
+        Ok(Self { listener, address })
+    }
+
+    /// The bound address, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections until `context` ends; at most `max_connections` at once, the others wait.
+    pub async fn serve(self, chain: Arc<Chain>, tls: Arc<ServerConfig>, max_connections: usize, context: RunContext) {
+        let permits = Arc::new(Semaphore::new(max_connections));
+        let acceptor = TlsAcceptor::from(tls);
+        loop {
+            let accepted = tokio::select! {
+                () = context.cancelled() => return,
+                accepted = accept(&self.listener, &permits) => accepted,
+            };
+            let Some((stream, permit)) = accepted else { continue };
+            let serve = connection::serve(stream, acceptor.clone(), Arc::clone(&chain), context.clone());
+            context.spawn_graceful(async move {
+                serve.await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(fault) => {
+            tracing::warn!(error = %fault, "accept connection");
+            tokio::time::sleep(ACCEPT_BACKOFF).await;
+            None
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Request bodies: bounded, read once, in every encoding that a client of the kind may send.
+
+use bytes::Bytes;
+use detectviz_api::options::{DeleteOptions, FieldValidation};
+use detectviz_api::{Reason, Status};
+use detectviz_core::http::{Body, CollectError};
+use detectviz_schema::{Limits, decode_envelope, decode_json, delete_options_from_protobuf};
+use http::header;
+use serde_json::Value;
+
+use super::Call;
+use crate::resource::Resource;
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+/// How much more of a body that is too large is read and thrown away, so that the client reads the refusal instead of a
+/// broken pipe.
+const LINGER: usize = 4;
+
+/// An object as it came in.
+pub(super) struct Incoming {
+    pub(super) object: Value,
+    /// The keys that stood twice.
+    pub(super) duplicates: Vec<String>,
+}
+
+impl Call {
+    /// The whole body, within the bound.
+    pub(super) async fn body(&self, body: Body) -> Result<Bytes, Status> {
+        let limit = self.resource.max_body_bytes;
+        // Read past the limit, up to a bound, before refusing: a client that is still sending cannot read an answer.
+        let bytes = match body.collect(limit * LINGER).await {
+            Ok(bytes) if bytes.len() <= limit => return Ok(bytes),
+            Ok(bytes) => Some(bytes.len()),
+            Err(CollectError::TooLarge { .. }) => None,
+            Err(CollectError::Read(fault)) => return Err(Status::bad_request(format!("cannot read the body: {fault}"))),
+        };
+        let size = bytes.map_or_else(|| format!("more than {} bytes", limit * LINGER), |bytes| format!("{bytes} bytes"));
+        let message = format!("Request entity too large: the body has {size}, limit is {limit}");
+        Err(Status::failure(Reason::RequestEntityTooLarge, message))
+    }
+
+    /// The media type of the body, without parameters; JSON when the client does not say.
+    pub(super) fn media_type(&self) -> &str {
+        let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        value.and_then(|value| value.split(';').next()).map(str::trim).filter(|kind| !kind.is_empty()).unwrap_or(JSON)
+    }
+
+    /// The object in the body.
+    pub(super) async fn incoming(&self, body: Body) -> Result<Incoming, Status> {
+        let kind = self.media_type();
+        let protobuf = self.resource.definition.extensions.protobuf;
+        match kind {
+            JSON => {
+                let bytes = self.body(body).await?;
+                let decoded = decode_json(&bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))?;
+                check_type(&self.resource, &decoded.value)?;
+                Ok(Incoming { object: decoded.value, duplicates: decoded.duplicates })
+            }
+            PROTOBUF if protobuf => {
+                let bytes = self.body(body).await?;
+                let object = from_protobuf(&self.resource, &bytes)?;
+                Ok(Incoming { object, duplicates: Vec::new() })
+            }
+            other => Err(unsupported(other, if protobuf { &[JSON, PROTOBUF] } else { &[JSON] })),
+        }
+    }
+
+    /// The options of a delete: in the body, or in the query when there is none.
+    pub(super) async fn delete_options(&self, body: Body) -> Result<DeleteOptions, Status> {
+        let kind = self.media_type();
+        let bytes = self.body(body).await?;
+        if bytes.is_empty() {
+            return DeleteOptions::from_query(&self.context.info.query);
+        }
+        let document = match kind {
+            JSON => decode_json(&bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))?.value,
+            PROTOBUF => {
+                let envelope = decode_envelope(&bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
+                delete_options_from_protobuf(envelope.raw).map_err(|fault| Status::bad_request(fault.to_string()))?
+            }
+            other => return Err(unsupported(other, &[JSON, PROTOBUF])),
+        };
+        if let Some(kind) = document["kind"].as_str().filter(|kind| *kind != "DeleteOptions") {
+            return Err(Status::bad_request(format!("the body of a delete must be DeleteOptions, not {kind:?}")));
+        }
+        let options: DeleteOptions = serde_json::from_value(document)
+            .map_err(|fault| Status::bad_request(format!("cannot read DeleteOptions: {fault}")))?;
+        options.check()?;
+        Ok(options)
+    }
+}
+
+/// 415 naming what the resource takes.
+pub(super) fn unsupported(found: &str, supported: &[&str]) -> Status {
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: {}; found {found:?}",
+        supported.join(", ")
+    );
+    Status::failure(Reason::UnsupportedMediaType, message)
+}
+
+fn from_protobuf(resource: &Resource, bytes: &[u8]) -> Result<Value, Status> {
+    let envelope = decode_envelope(bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
+    check_names(resource, envelope.api_version, envelope.kind)?;
+    let mut object = resource.version.from_protobuf(envelope.raw).map_err(|fault| Status::bad_request(fault.to_string()))?;
+    if let Some(map) = object.as_object_mut() {
+        map.insert("apiVersion".to_owned(), resource.api_version().into());
+        map.insert("kind".to_owned(), resource.kind().into());
+    }
+    Ok(object)
+}
+
+fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
+    if !object.is_object() {
+        return Err(Status::bad_request(format!("the body must be a JSON object of kind {}", resource.kind())));
+    }
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    check_names(resource, text("apiVersion"), text("kind"))
+}
+
+fn check_names(resource: &Resource, api_version: &str, kind: &str) -> Result<(), Status> {
+    let expected = (resource.api_version(), resource.kind());
+    match () {
+        () if kind.is_empty() => Err(Status::bad_request(format!("Object 'Kind' is missing: expected {:?}", expected.1))),
+        () if api_version.is_empty() => {
+            Err(Status::bad_request(format!("Object 'apiVersion' is missing: expected {:?}", expected.0)))
+        }
+        () if api_version != expected.0 => Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({})",
+            expected.0
+        ))),
+        () if kind != expected.1 => {
+            Err(Status::bad_request(format!("the kind in the data ({kind}) does not match the expected kind ({})", expected.1)))
+        }
+        () => Ok(()),
+    }
+}
+
+/// What becomes of unknown and duplicate fields: warnings, a refusal, or nothing.
+///
+/// # Errors
+/// 400 with every field, when they are not allowed.
+pub(super) fn judge_fields(
+    validation: FieldValidation,
+    duplicates: &[String],
+    unknown: &[String],
+) -> Result<Vec<String>, Status> {
+    let duplicates = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
+    let found: Vec<String> = duplicates.chain(unknown.iter().map(|path| format!("unknown field {path:?}"))).collect();
+    match validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(found),
+        FieldValidation::Strict if found.is_empty() => Ok(found),
+        FieldValidation::Strict => Err(Status::bad_request(format!("strict decoding error: {}", found.join(", ")))),
+    }
+}

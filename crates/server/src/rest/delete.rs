@@ -1,0 +1,98 @@
+//! delete: at once when nothing holds the object, else marked, and gone with its last hold.
+
+use detectviz_api::options::DeleteOptions;
+use detectviz_api::{Status, meta, timestamp};
+use detectviz_core::http::{Body, Response};
+use detectviz_storage::{Compare, KeyValue, Op, Txn, TxnOutcome};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::object::{parsed, stored, versioned};
+use super::present::answer;
+use super::{Call, store_fault};
+use crate::admission::Operation;
+
+pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
+    let options = call.delete_options(body).await?;
+    let name = call.info().name.clone();
+    let mut current = call.present(&name).await?;
+    loop {
+        let object = parsed(&current)?;
+        call.check_delete(&object, &options).await?;
+        let marked = call.marked(&object);
+        if !options.dry_run.is_empty() {
+            return Ok(call.deleted(&object, marked));
+        }
+        match call.store_delete(&current, marked.as_ref()).await? {
+            Ok(revision) => return Ok(call.deleted(&object, marked.map(|object| versioned(object, revision)))),
+            Err(now) => current = now,
+        }
+    }
+}
+
+impl Call {
+    async fn check_delete(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
+        let name = meta::name(object);
+        let wanted = options.preconditions.clone().unwrap_or_default();
+        let (uid, version) = (meta::uid(object), meta::resource_version(object));
+        if let Some(expected) = wanted.uid.filter(|expected| expected != uid) {
+            let why = format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
+            return Err(self.conflict(name, &why));
+        }
+        if let Some(expected) = wanted.resource_version.filter(|expected| expected != version) {
+            let why = format!(
+                "Precondition failed: ResourceVersion in precondition: {expected}, ResourceVersion in object meta: {version}"
+            );
+            return Err(self.conflict(name, &why));
+        }
+        self.resource.strategy.check_delete(object)?;
+        let mut nothing = Value::Null;
+        let mut attributes =
+            self.attributes(Operation::Delete, &mut nothing, Some(object), !options.dry_run.is_empty());
+        self.resource.admission.mutate(&mut attributes).await?;
+        self.resource.admission.validate(&attributes).await
+    }
+
+    /// The object with its deletion marked, if something holds it.
+    fn marked(&self, object: &Value) -> Option<Value> {
+        if !self.resource.strategy.is_held(object) {
+            return None;
+        }
+        let mut object = object.clone();
+        if !meta::is_deleting(&object) {
+            if let Some(metadata) = meta::of_mut(&mut object) {
+                metadata.insert("deletionTimestamp".to_owned(), timestamp::now().into());
+                metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+            }
+            self.resource.strategy.prepare_delete(&mut object);
+        }
+        Some(object)
+    }
+
+    /// The revision of the deletion or mark; or the object as it is now, when somebody was faster.
+    async fn store_delete(&self, current: &KeyValue, marked: Option<&Value>) -> Result<Result<u64, KeyValue>, Status> {
+        let op = marked.map_or(Op::Delete, |object| Op::Put(stored(object)));
+        if let Op::Put(value) = &op
+            && *value == current.value
+        {
+            return Ok(Ok(current.mod_revision));
+        }
+        let txn = Txn { key: current.key.clone(), compare: Compare::ModRevision(current.mod_revision), op };
+        match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
+            TxnOutcome::Committed { revision, .. } => Ok(Ok(revision)),
+            TxnOutcome::Conflict { current: Some(now) } => Ok(Err(now)),
+            TxnOutcome::Conflict { current: None } => Err(self.resource.not_found(&self.info().name)),
+        }
+    }
+
+    fn deleted(&self, object: &Value, marked: Option<Value>) -> Response {
+        let body = match marked {
+            Some(marked) => marked.to_string().into_bytes(),
+            None => {
+                let gvr = &self.resource.gvr;
+                Status::deleted(&gvr.group, &gvr.resource, meta::name(object), meta::uid(object)).to_json()
+            }
+        };
+        answer(StatusCode::OK, body)
+    }
+}

@@ -1,0 +1,71 @@
+//! Which objects a list or watch is about.
+
+use detectviz_api::Status;
+use detectviz_api::options::ListOptions;
+use detectviz_api::selector::{FieldSelector, LabelSelector};
+use detectviz_storage::cache::Object;
+use serde_json::Value;
+use std::borrow::Cow;
+
+use crate::resource::Resource;
+
+/// The selectors of a request, checked against what the resource lets select.
+pub(super) struct Filter {
+    labels: LabelSelector,
+    fields: FieldSelector,
+    /// Whether a term looks into the object, beyond what stands parsed beside it.
+    looks_inside: bool,
+}
+
+impl Filter {
+    /// The filter of `options`.
+    ///
+    /// # Errors
+    /// 400 naming a field that cannot be selected by.
+    pub(super) fn new(resource: &Resource, options: &ListOptions) -> Result<Self, Status> {
+        let selectable = |field: &str| {
+            let mut declared = resource.declared.selectable_fields.iter();
+            declared.any(|declared| declared.json_path.strip_prefix('.') == Some(field))
+        };
+        for term in options.fields.terms() {
+            if !is_meta(&term.field) && !selectable(&term.field) {
+                return Err(Status::bad_request(format!("field label not supported: {}", term.field)));
+            }
+        }
+        let looks_inside = options.fields.terms().iter().any(|term| !is_meta(&term.field));
+        Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), looks_inside })
+    }
+
+    /// Whether the object is selected.
+    pub(super) fn matches(&self, object: &Object) -> bool {
+        self.labels.matches(|key| object.meta.label(key)) && self.matches_fields(object)
+    }
+
+    fn matches_fields(&self, object: &Object) -> bool {
+        if self.fields.is_empty() {
+            return true;
+        }
+        let document: Value =
+            if self.looks_inside { serde_json::from_slice(&object.bytes).unwrap_or_default() } else { Value::Null };
+        self.fields.matches(|field| match field {
+            "metadata.name" => Cow::Borrowed(&*object.meta.name),
+            "metadata.namespace" => Cow::Borrowed(&*object.meta.namespace),
+            field => inside(&document, field),
+        })
+    }
+}
+
+fn is_meta(field: &str) -> bool {
+    matches!(field, "metadata.name" | "metadata.namespace")
+}
+
+fn inside<'a>(document: &'a Value, field: &str) -> Cow<'a, str> {
+    let found = field.split('.').try_fold(document, |value, part| value.get(part));
+    match found {
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        // An event's `source` selects by its component, as upstream has it.
+        Some(Value::Object(map)) => map.get("component").and_then(Value::as_str).unwrap_or_default().into(),
+        Some(Value::Null) | None => Cow::Borrowed(""),
+        Some(other) => Cow::Owned(other.to_string()),
+    }
+}

@@ -1,0 +1,134 @@
+//! How objects look to the client: as they are, as table rows, or as their metadata.
+
+use bytes::Bytes;
+use detectviz_api::negotiate::Presentation;
+use detectviz_api::query::Query;
+use detectviz_api::{Status, meta};
+use detectviz_core::http::{Body, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::resource::Resource;
+
+const PARTIAL: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":"#;
+
+/// What a table's rows carry of their object (`includeObject`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Include {
+    None,
+    Metadata,
+    Object,
+}
+
+/// The presentation of one request.
+#[derive(Clone, Copy)]
+pub(super) struct View {
+    presentation: Presentation,
+    include: Include,
+}
+
+impl View {
+    /// The presentation that `presentation` and the query ask for.
+    ///
+    /// # Errors
+    /// 400 for an unknown `includeObject`.
+    pub(super) fn new(presentation: Presentation, query: &Query) -> Result<Self, Status> {
+        let include = match query.get("includeObject") {
+            None | Some("" | "Metadata") => Include::Metadata,
+            Some("None") => Include::None,
+            Some("Object") => Include::Object,
+            Some(other) => {
+                let message = format!("invalid includeObject {other:?}: supported values: \"Metadata\", \"None\", \"Object\"");
+                return Err(Status::bad_request(message));
+            }
+        };
+        Ok(Self { presentation, include })
+    }
+
+    /// One object as a document of its own.
+    pub(super) fn object(&self, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
+        match self.presentation {
+            Presentation::Object => Ok(bytes.clone()),
+            Presentation::Metadata => Ok(partial(&parse(bytes)?).into()),
+            Presentation::Table => {
+                let object = parse(bytes)?;
+                let mut table = self.table_head(resource);
+                table["metadata"] = json!({"resourceVersion": meta::resource_version(&object)});
+                table["rows"] = json!([self.row(resource, object)]);
+                Ok(table.to_string().into())
+            }
+        }
+    }
+
+    /// What stands before the items of a list.
+    pub(super) fn list_head(&self, resource: &Resource) -> String {
+        match self.presentation {
+            Presentation::Object => {
+                format!(r#"{{"kind":{},"apiVersion":{},"items":["#, json!(resource.definition.names.list_kind), json!(resource.api_version()))
+            }
+            Presentation::Metadata => {
+                r#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","items":["#.to_owned()
+            }
+            Presentation::Table => {
+                let head = self.table_head(resource).to_string();
+                format!(r#"{},"rows":["#, head.trim_end_matches('}'))
+            }
+        }
+    }
+
+    /// One item of a list.
+    pub(super) fn item(&self, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
+        match self.presentation {
+            Presentation::Object => Ok(bytes.clone()),
+            Presentation::Metadata => Ok(partial(&parse(bytes)?).into()),
+            Presentation::Table => Ok(self.row(resource, parse(bytes)?).to_string().into()),
+        }
+    }
+
+    /// What stands behind the items of a list.
+    pub(super) fn list_tail(revision: u64) -> String {
+        format!(r#"],"metadata":{{"resourceVersion":"{revision}"}}}}"#)
+    }
+
+    fn table_head(&self, resource: &Resource) -> Value {
+        json!({
+            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": resource.columns.definitions(),
+        })
+    }
+
+    fn row(&self, resource: &Resource, object: Value) -> Value {
+        let cells = resource.columns.row(&object);
+        match self.include {
+            Include::None => json!({"cells": cells}),
+            Include::Metadata => json!({"cells": cells, "object": meta::partial(&object)}),
+            Include::Object => json!({"cells": cells, "object": object}),
+        }
+    }
+}
+
+fn partial(object: &Value) -> String {
+    format!("{PARTIAL}{}}}", object.get("metadata").unwrap_or(&Value::Null))
+}
+
+fn parse(bytes: &Bytes) -> Result<Value, Status> {
+    serde_json::from_slice(bytes).map_err(Status::internal)
+}
+
+/// A JSON answer.
+pub(super) fn answer(code: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Adds a `Warning` header for each text, as RFC 7234 writes them and kubectl prints them.
+pub(super) fn warn(response: &mut Response, warnings: &[String]) {
+    for warning in warnings {
+        let text: String = warning.chars().filter(|c| !c.is_control()).collect();
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a schema cannot say of a resource. Every method has a default: a strategy says only what is special.
+
+use detectviz_api::{Cause, Status, meta};
+use serde_json::Value;
+
+/// The special rules of one resource.
+pub trait Strategy: Send + Sync {
+    /// Changes a new object before it is validated.
+    fn prepare_create(&self, object: &mut Value) {
+        let _ = object;
+    }
+
+    /// Changes an updated object before it is validated.
+    fn prepare_update(&self, object: &mut Value, old: &Value) {
+        let _ = (object, old);
+    }
+
+    /// What is wrong with a new object, beyond its schema.
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let _ = object;
+        Vec::new()
+    }
+
+    /// What is wrong with an update, beyond its schema.
+    fn validate_update(&self, object: &Value, old: &Value) -> Vec<Cause> {
+        let _ = old;
+        self.validate(object)
+    }
+
+    /// Whether the object may be deleted at all.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn check_delete(&self, object: &Value) -> Result<(), Status> {
+        let _ = object;
+        Ok(())
+    }
+
+    /// Changes an object whose deletion begins, but which something still holds.
+    fn prepare_delete(&self, object: &mut Value) {
+        let _ = object;
+    }
+
+    /// Whether something still holds the object, so that a delete only marks it.
+    fn is_held(&self, object: &Value) -> bool {
+        meta::has_finalizers(object)
+    }
+
+    /// Subresources, besides `status`, that write the named top-level fields and keep all else.
+    fn writable_subresource(&self, subresource: &str) -> Option<&'static [&'static str]> {
+        let _ = subresource;
+        None
+    }
+}
+
+/// Nothing special.
+#[derive(Debug, Default)]
+pub struct Plain;
+
+impl Strategy for Plain {}

@@ -1,0 +1,303 @@
+//! Think of the cache as the store's event stream, folded into one immutable snapshot per resource: readers load a
+//! snapshot and are done; only the feed replaces it. No reader takes a lock that the feed holds.
+
+mod feed;
+mod listing;
+mod object;
+mod registry;
+mod resource;
+mod resync;
+mod watcher;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    listing::Listing,
+    object::{Meta, Object, ObjectError},
+    resource::{WatchEvent, WatchKind},
+    watcher::Watcher,
+};
+use self::{registry::Registry, resource::Resource};
+use crate::{Revision, Store, StoreError, keys};
+
+/// How much history each resource keeps for resuming watches; a window ends at whichever bound is reached first.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheOptions {
+    /// Events per resource.
+    pub window_events: usize,
+    /// Bytes of serialized objects in the events of a resource.
+    pub window_bytes: usize,
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self { window_events: 4096, window_bytes: 8 << 20 }
+    }
+}
+
+/// An error of the cache.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The watch would have to start, or has fallen, before the kept window: list again.
+    #[error("watch after revision {requested}: expired, the oldest kept is {oldest}")]
+    Expired {
+        /// What was asked for, or how far a slow watcher had come.
+        requested: Revision,
+        /// The oldest revision to watch after, or to list at.
+        oldest: Revision,
+    },
+    /// The asked revision does not exist yet, even in the store.
+    #[error("read revision {requested}: the current one is {current}")]
+    Future {
+        /// What was asked for.
+        requested: Revision,
+        /// The newest revision.
+        current: Revision,
+    },
+    /// The feed from the store is broken, so that the cache may be behind.
+    #[error("read cache: its feed is broken: {0}")]
+    Unhealthy(String),
+    /// The cache was stopped.
+    #[error("read cache: stopped")]
+    Stopped,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sizes for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Resources that have, had, or were watched for objects.
+    pub resources: usize,
+    /// Cached objects.
+    pub objects: usize,
+    /// Bytes of their JSON.
+    pub bytes: usize,
+    /// Live watchers.
+    pub watchers: usize,
+    /// The last revision that reads see.
+    pub applied_revision: Revision,
+    /// Events kept for resuming.
+    pub window_events: usize,
+    /// Bytes of the JSON in these events.
+    pub window_bytes: usize,
+}
+
+/// How far the feed is, and why it is stuck if it is.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    revision: Revision,
+    broken: Option<String>,
+}
+
+/// What the feed, the readers and the watchers share.
+struct Shared {
+    store: Arc<dyn Store>,
+    options: CacheOptions,
+    registry: Registry,
+    /// Every event up to here is in the snapshots. Raised only after they are published.
+    applied: AtomicU64,
+    progress: watch::Sender<Progress>,
+    stopping: CancellationToken,
+    watchers: AtomicUsize,
+}
+
+impl Shared {
+    fn applied(&self) -> Revision {
+        self.applied.load(Ordering::Acquire)
+    }
+}
+
+/// The watch cache of one store.
+pub struct Cache {
+    shared: Arc<Shared>,
+    feed: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Cache {
+    /// Loads all objects once, then follows the store's event stream until [`stop`](Self::stop) or drop.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(store: Arc<dyn Store>, options: CacheOptions) -> Result<Arc<Self>, StoreError> {
+        let range = store.range(keys::ROOT, None).await?;
+        let revision = range.revision;
+        let watch = store.watch(revision).await?;
+        let shared = Arc::new(Shared {
+            store,
+            options,
+            registry: Registry::load(range),
+            applied: AtomicU64::new(revision),
+            progress: watch::Sender::new(Progress { revision, broken: None }),
+            stopping: CancellationToken::new(),
+            watchers: AtomicUsize::new(0),
+        });
+        let feed = tokio::spawn(feed::run(shared.clone(), watch));
+        Ok(Arc::new(Self { shared, feed: Mutex::new(Some(feed)) }))
+    }
+
+    /// Ends the feed and all watchers, and waits until the feed has ended. Snapshots can still be read.
+    pub async fn stop(&self) {
+        self.shared.stopping.cancel();
+        let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(feed) = feed
+            && let Err(error) = feed.await
+        {
+            tracing::error!(%error, "cache feed panicked");
+        }
+    }
+
+    /// The object under a whole key.
+    pub fn get(&self, key: &str) -> Option<Arc<Object>> {
+        let resource = self.shared.registry.find(keys::prefix_of(key)?)?;
+        resource.state().objects.get(key).cloned()
+    }
+
+    /// A snapshot, taken in O(1), of the objects whose key starts with `within_prefix`: the resource's prefix, or that
+    /// and `NAMESPACE/`.
+    pub fn list(&self, resource_prefix: &str, within_prefix: &str) -> Listing {
+        // Loaded before the snapshot, which therefore has at least all events up to it.
+        let applied = self.shared.applied();
+        match self.shared.registry.find(resource_prefix) {
+            Some(resource) => Listing::new(&resource.state(), within_prefix, applied),
+            None => Listing::empty(within_prefix, applied),
+        }
+    }
+
+    /// The list as it was at a revision inside the window; for the next page of a list, and for exact reads. Costs one
+    /// step for each later event.
+    ///
+    /// # Errors
+    /// [`CacheError::Expired`] when the window no longer has the revision, [`CacheError::Future`] when it is not applied
+    /// yet.
+    pub fn list_at(
+        &self,
+        resource_prefix: &str,
+        within_prefix: &str,
+        revision: Revision,
+    ) -> Result<Listing, CacheError> {
+        let current = self.shared.applied();
+        if revision > current {
+            return Err(CacheError::Future { requested: revision, current });
+        }
+        let resource = self.shared.registry.find_or_create(resource_prefix);
+        let state = resource.state();
+        self.shared.registry.check(revision)?;
+        state.check(revision)?;
+        Ok(Listing::at(&state, within_prefix, revision))
+    }
+
+    /// The last revision that reads see.
+    pub fn applied_revision(&self) -> Revision {
+        self.shared.applied()
+    }
+
+    /// Waits until reads see everything that the store holds now. Free when they already do.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or the feed is broken or stopped.
+    pub async fn fresh(&self) -> Result<(), CacheError> {
+        let current = self.shared.store.current_revision().await?;
+        self.applied(current).await
+    }
+
+    /// Waits until reads see `revision`, which the caller has from the store. Free when they already do.
+    ///
+    /// # Errors
+    /// When the feed is broken or stopped.
+    pub async fn applied(&self, revision: Revision) -> Result<(), CacheError> {
+        if self.shared.applied() >= revision {
+            return Ok(());
+        }
+        let mut progress = self.shared.progress.subscribe();
+        let reached = progress.wait_for(|now| now.revision >= revision || now.broken.is_some());
+        tokio::select! {
+            biased;
+            () = self.shared.stopping.cancelled() => Err(CacheError::Stopped),
+            now = reached => match now {
+                Ok(now) if now.revision >= revision => Ok(()),
+                Ok(now) => Err(CacheError::Unhealthy(now.broken.clone().unwrap_or_default())),
+                Err(_) => Err(CacheError::Stopped),
+            },
+        }
+    }
+
+    /// Watches every event after a revision. One that the store has and the cache not yet is waited for.
+    ///
+    /// # Errors
+    /// [`CacheError::Expired`] when the window no longer reaches back to `after`, [`CacheError::Future`] when the store
+    /// does not have it either.
+    pub async fn watch(
+        &self,
+        resource_prefix: &str,
+        within_prefix: &str,
+        after: Revision,
+    ) -> Result<Watcher, CacheError> {
+        if after > self.shared.applied() {
+            self.fresh().await?;
+        }
+        let current = self.shared.applied();
+        if after > current {
+            return Err(CacheError::Future { requested: after, current });
+        }
+        let resource = self.shared.registry.find_or_create(resource_prefix);
+        self.shared.registry.check(after)?;
+        resource.state().check(after)?;
+        Ok(Watcher::new(self.shared.clone(), resource, within_prefix, after))
+    }
+
+    /// A snapshot, and a watcher that starts exactly at its revision.
+    pub fn list_and_watch(&self, resource_prefix: &str, within_prefix: &str) -> (Listing, Watcher) {
+        let applied = self.shared.applied();
+        let resource = self.shared.registry.find_or_create(resource_prefix);
+        let listing = Listing::new(&resource.state(), within_prefix, applied);
+        let watcher = Watcher::new(self.shared.clone(), resource, within_prefix, listing.revision);
+        (listing, watcher)
+    }
+
+    /// Whether the feed follows the store; the error says why not.
+    ///
+    /// # Errors
+    /// The reason, when the feed is broken.
+    pub fn health(&self) -> Result<(), String> {
+        match &self.shared.progress.borrow().broken {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Sizes for metrics; costs one step for each resource.
+    pub fn stats(&self) -> CacheStats {
+        let sum = |mut stats: CacheStats, resource: &Arc<Resource>| {
+            let state = resource.state();
+            stats.resources += 1;
+            stats.objects += state.objects.len();
+            stats.bytes += state.object_bytes;
+            stats.window_events += state.events.len();
+            stats.window_bytes += state.event_bytes;
+            stats
+        };
+        let stats = CacheStats {
+            watchers: self.shared.watchers.load(Ordering::Relaxed),
+            applied_revision: self.shared.applied(),
+            ..CacheStats::default()
+        };
+        self.shared.registry.all().values().fold(stats, sum)
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.shared.stopping.cancel();
+    }
+}

@@ -1,0 +1,134 @@
+//! One resource is one immutable [`State`]: its objects and the window of events that led to them, replaced as a whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+use tokio::sync::watch;
+
+use super::{CacheError, CacheOptions, Object};
+use crate::Revision;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchKind {
+    /// It was created.
+    Added,
+    /// It was updated.
+    Modified,
+    /// It was removed.
+    Deleted,
+}
+
+/// One change of one object.
+#[derive(Debug)]
+pub struct WatchEvent {
+    /// The revision of the change.
+    pub revision: Revision,
+    /// The change.
+    pub kind: WatchKind,
+    /// The new state; of a deletion, the last state with the deletion's revision in it.
+    pub object: Arc<Object>,
+    /// The state before; absent when it was created.
+    pub previous: Option<Arc<Object>>,
+}
+
+impl WatchEvent {
+    /// The event of a change from `previous` to `new`; `None` when the object neither was nor is there.
+    fn of(previous: Option<Arc<Object>>, new: Option<Arc<Object>>, revision: Revision) -> Option<Self> {
+        let (kind, object) = match (&previous, new) {
+            (None, None) => return None,
+            (None, Some(new)) => (WatchKind::Added, new),
+            (Some(_), Some(new)) => (WatchKind::Modified, new),
+            (Some(last), None) => (WatchKind::Deleted, Arc::new(last.with_revision(revision))),
+        };
+        Some(Self { revision, kind, object, previous })
+    }
+
+    fn bytes(&self) -> usize {
+        self.object.bytes.len() + self.previous.as_ref().map_or(0, |previous| previous.bytes.len())
+    }
+}
+
+pub(super) type Objects = OrdMap<Arc<str>, Arc<Object>>;
+
+/// All that readers see of a resource.
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) objects: Objects,
+    pub(super) object_bytes: usize,
+    pub(super) events: OrdMap<Revision, Arc<WatchEvent>>,
+    pub(super) event_bytes: usize,
+    /// Every event of the resource up to here is folded in.
+    pub(super) revision: Revision,
+    /// Every event of the resource after this revision is in `events`.
+    pub(super) oldest: Revision,
+}
+
+impl State {
+    pub(super) fn new(revision: Revision) -> Self {
+        let (objects, events) = (Objects::new(), OrdMap::new());
+        Self { objects, object_bytes: 0, events, event_bytes: 0, revision, oldest: revision }
+    }
+
+    /// Takes in an object that was there before the first event.
+    pub(super) fn load(&mut self, object: Object) {
+        self.object_bytes += object.bytes.len();
+        self.objects.insert(object.key.clone(), Arc::new(object));
+    }
+
+    /// Folds in one change; `new` is absent when the key was deleted.
+    pub(super) fn apply(&mut self, key: &Arc<str>, new: Option<Object>, revision: Revision) {
+        let new = new.map(Arc::new);
+        let previous = match &new {
+            Some(new) => self.objects.insert(key.clone(), new.clone()),
+            None => self.objects.remove(key),
+        };
+        self.object_bytes += new.as_ref().map_or(0, |new| new.bytes.len());
+        self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.bytes.len());
+        if let Some(event) = WatchEvent::of(previous, new, revision) {
+            self.event_bytes += event.bytes();
+            self.events.insert(revision, Arc::new(event));
+        }
+    }
+
+    /// Drops the oldest events until the window is within its bounds.
+    pub(super) fn trim(&mut self, options: &CacheOptions) {
+        while self.events.len() > options.window_events || self.event_bytes > options.window_bytes {
+            let Some((revision, event)) = self.events.get_min().cloned() else { break };
+            self.event_bytes -= event.bytes();
+            self.events.remove(&revision);
+            self.oldest = revision;
+        }
+    }
+
+    /// Whether every event after `after` is still here.
+    pub(super) fn check(&self, after: Revision) -> Result<(), CacheError> {
+        if after < self.oldest {
+            return Err(CacheError::Expired { requested: after, oldest: self.oldest });
+        }
+        Ok(())
+    }
+}
+
+/// The place where the newest [`State`] of a resource is found.
+pub(super) struct Resource {
+    state: ArcSwap<State>,
+    /// Woken after each change.
+    pub(super) changed: watch::Sender<()>,
+}
+
+impl Resource {
+    pub(super) fn new(state: State) -> Self {
+        Self { state: ArcSwap::from_pointee(state), changed: watch::Sender::new(()) }
+    }
+
+    pub(super) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    /// Only the feed calls this.
+    pub(super) fn publish(&self, state: State) {
+        self.state.store(Arc::new(state));
+    }
+}

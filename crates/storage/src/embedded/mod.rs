@@ -1,0 +1,145 @@
+//! The default store: everything is in memory, and a log makes it durable. One folder, one process, one writer thread;
+//! concurrent writers share one sync (group commit), readers never wait for it.
+//!
+//! Opening reads the newest checkpoint and replays the log behind it. The folder holds:
+//!
+//! * `format`: the version of everything else; an unknown one is refused
+//! * `lock`: held while a process has the folder open
+//! * `wal-N`: log segments; `N` is the first revision in it
+//! * `checkpoint-N`: all keys at revision `N`
+
+mod checkpoint;
+mod folder;
+mod log;
+mod record;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+use self::{
+    folder::Folder,
+    log::Log,
+    record::MAX_DATA,
+    writer::{Request, Writer},
+};
+use crate::{
+    KeyValue, Op, Range, Revision, Store, StoreError, Txn, TxnOutcome, Watch,
+    index::{HistoryLimits, Published},
+};
+
+/// Requests that wait for the writer; more wait outside.
+const QUEUE: usize = 1024;
+
+/// How an [`Embedded`] store behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddedOptions {
+    /// The history that is kept in memory, for reads at a revision and for resuming watches.
+    pub history: HistoryLimits,
+    /// The length of the log, in bytes, at which a checkpoint replaces it. On close, a quarter of it suffices.
+    pub checkpoint_bytes: u64,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self { history: HistoryLimits::default(), checkpoint_bytes: 64 << 20 }
+    }
+}
+
+/// A durable store in a folder. Dropping it without [`close`](Store::close) loses nothing that was acknowledged.
+pub struct Embedded {
+    published: Arc<Published>,
+    requests: mpsc::Sender<Request>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Embedded {
+    /// Opens or makes the store in `dir`. Blocks while it reads the data.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it, [`StoreError::Format`] when another version wrote it,
+    /// [`StoreError::Corrupt`] when data is damaged other than by a crash, [`StoreError::Io`] for everything else.
+    pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, StoreError> {
+        let folder = Arc::new(Folder::open(dir)?);
+        let mut loaded = checkpoint::load(&folder, options.history)?;
+        let log = Log::open(&folder, &mut loaded.index)?;
+        let published = Published::new(loaded.complete()?);
+        let writer = Writer::new(folder, log, published.clone(), options);
+        let (requests, receiver) = mpsc::channel(QUEUE);
+        let thread =
+            std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(receiver));
+        let thread = thread.map_err(StoreError::io("start a writer thread for", dir))?;
+        Ok(Arc::new(Self { published, requests, writer: Mutex::new(Some(thread)) }))
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn join(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("store writer panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn get(&self, key: &str, at: Option<Revision>) -> Result<Option<KeyValue>, StoreError> {
+        self.published.load()?.get(key, at)
+    }
+
+    async fn range(&self, prefix: &str, at: Option<Revision>) -> Result<Range, StoreError> {
+        self.published.load()?.range(prefix, at)
+    }
+
+    async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError> {
+        let value = if let Op::Put(value) = &txn.op { value.len() } else { 0 };
+        let bytes = txn.key.len() + value;
+        if bytes > MAX_DATA {
+            return Err(StoreError::TooLarge { key: txn.key.to_string(), bytes, max: MAX_DATA });
+        }
+        self.ask(|answer| Request::Txn(txn, answer)).await
+    }
+
+    async fn current_revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.published.load()?.revision())
+    }
+
+    async fn watch(&self, after: Revision) -> Result<Watch, StoreError> {
+        self.published.watch(after)
+    }
+
+    async fn compact(&self, revision: Revision) -> Result<(), StoreError> {
+        self.ask(|answer| Request::Compact(revision, answer)).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        match self.ask(Request::Close).await {
+            // The writer ends right after its answer.
+            Ok(()) | Err(StoreError::Closed) => self.join(),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // The writer ends when nobody is left to ask it.
+        (self.requests, _) = mpsc::channel(1);
+        self.join();
+    }
+}

@@ -1,0 +1,100 @@
+//! Turns `crates/pluginv2/proto` into the committed Rust under `crates/pluginv2/src/generated`.
+//!
+//! Nothing is generated while building, so neither `protoc` nor this binary is needed to build; it is run by
+//! hand after a change of a proto file, and with `--check` by whoever wants to know that nobody forgot.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+/// The proto files, each of a package of its own.
+const PROTOS: [&str; 3] = ["goplugin.proto", "health.proto", "pluginv2.proto"];
+
+/// Messages that carry secrets: their `Debug` is written by hand and shows none.
+const SECRETIVE: [&str; 2] = [".pluginv2.AppInstanceSettings", ".pluginv2.DataSourceInstanceSettings"];
+
+/// File name to text.
+type Files = BTreeMap<String, String>;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let check = parse_arguments(std::env::args().skip(1))?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/pluginv2");
+    let committed = root.join("src/generated");
+    let generated = generate(&root.join("proto"))?;
+    if read_dir(&committed)? == generated {
+        report("generated code is up to date")?;
+    } else if check {
+        report("generated code differs from the proto files: run `cargo run -p detectviz-codegen`")?;
+        return Ok(ExitCode::FAILURE);
+    } else {
+        replace(&committed, &generated)?;
+        report("generated code written")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns whether `--check` is given.
+fn parse_arguments(arguments: impl Iterator<Item = String>) -> anyhow::Result<bool> {
+    let mut check = false;
+    for argument in arguments {
+        if argument != "--check" {
+            bail!("read argument `{argument}`: only `--check` is known");
+        }
+        check = true;
+    }
+    Ok(check)
+}
+
+/// Generates all files in a temporary folder and returns their text.
+fn generate(protos: &Path) -> anyhow::Result<Files> {
+    let mut compiler = protox::Compiler::new([protos]).context("open the proto folder")?;
+    let descriptors = compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(PROTOS)
+        .context("compile the proto files")?
+        .file_descriptor_set();
+    let out = tempfile::tempdir().context("create a temporary folder")?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .emit_rerun_if_changed(false)
+        .btree_map(".") // the same settings are the same bytes in every call
+        .bytes(".") // frames and bodies are passed on without a copy
+        .skip_debug(SECRETIVE)
+        .out_dir(out.path())
+        .compile_fds(descriptors)
+        .context("generate code")?;
+    read_dir(out.path())
+}
+
+/// Reads every file of a flat folder.
+fn read_dir(folder: &Path) -> anyhow::Result<Files> {
+    let entries = fs::read_dir(folder).with_context(|| format!("read folder {}", folder.display()))?;
+    entries.map(|entry| read_entry(&entry?.path())).collect()
+}
+
+fn read_entry(path: &Path) -> anyhow::Result<(String, String)> {
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let name = path.file_name().context("a folder's entry has a name")?;
+    Ok((name.to_string_lossy().into_owned(), text))
+}
+
+/// Makes `folder` hold exactly `files`.
+fn replace(folder: &Path, files: &Files) -> anyhow::Result<()> {
+    for stale in read_dir(folder)?.keys().filter(|name| !files.contains_key(*name)) {
+        fs::remove_file(folder.join(stale)).with_context(|| format!("remove {stale}"))?;
+    }
+    for (name, text) in files {
+        let path: PathBuf = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn report(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("write to stdout")
+}

@@ -1,0 +1,131 @@
+//! The suites run against built binaries, so building those comes first; the runner's lines come last.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::build::{self, Profile, Selection};
+use crate::workspace::Workspace;
+use crate::{plugin, process, tools};
+
+/// The packages that hold no test of their own: the edition binaries are what the suites run against.
+const EXCLUDED: [&str; 3] = ["detectviz-oss", "detectviz-enterprise", "detectviz-codegen"];
+
+/// `cargo xtask test`
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The editions that the suites run against
+    #[arg(long, value_enum, default_value_t)]
+    edition: Selection,
+    /// Arguments of `cargo test`, such as a test's name
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// Builds what the suites need, runs all tests, and closes with the sum of their results.
+pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
+    let kubectl = tools::kubectl(workspace, tools::Prefer::Pinned)?;
+    let editions = args.edition.editions();
+    for edition in &editions {
+        build::edition_binary(workspace, *edition, Profile::Debug, None)?;
+    }
+    let examples = build::examples(workspace, Profile::Debug)?;
+    plugin::install(workspace, &examples)?;
+    let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
+    let mut cargo = cargo_test(workspace, &kubectl, &examples);
+    let (success, sum) = stream(cargo.env("DETECTVIZ_EDITIONS", names.join(",")).args(&args.rest))?;
+    if !success || sum.failed > 0 {
+        bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
+    }
+    println!("{}", sum.line());
+    Ok(())
+}
+
+/// The packages with tests, as cargo selects them.
+pub(crate) fn packages() -> Vec<String> {
+    let excluded = EXCLUDED.iter().flat_map(|package| ["--exclude", package]);
+    std::iter::once("--workspace").chain(excluded).map(str::to_owned).collect()
+}
+
+fn cargo_test(workspace: &Workspace, kubectl: &Path, examples: &Path) -> Command {
+    let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
+    cargo.args(packages());
+    cargo.env("DETECTVIZ_DIST", workspace.dist());
+    cargo.env("DETECTVIZ_KUBECTL", kubectl);
+    cargo.env("DETECTVIZ_EXAMPLES", examples);
+    cargo
+}
+
+/// Runs the tests, passing their output on line by line; returns whether all passed, and the sum.
+fn stream(cargo: &mut Command) -> anyhow::Result<(bool, Sum)> {
+    process::echo(cargo);
+    let mut child =
+        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start `cargo test`")?;
+    let stdout = child.stdout.take().context("read the output of `cargo test`")?;
+    let mut sum = Sum::default();
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("read the output of `cargo test`")?;
+        println!("{line}");
+        sum.add(&line);
+    }
+    let status = child.wait().context("wait for `cargo test`")?;
+    Ok((status.success(), sum))
+}
+
+/// The results of all test binaries together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Sum {
+    /// Adds what a line says, if it is a `test result:` line.
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for count in counts.split("; ") {
+            let Some((number, word)) = count.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match word {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// The closing line: `N passed, N failed`, and what was skipped when something was.
+    fn line(&self) -> String {
+        let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
+        format!("{} passed, {} failed{skipped}", self.passed, self.failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_binaries_are_summed_and_other_lines_ignored() {
+        let mut sum = Sum::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.01s",
+            "test a::b ... FAILED",
+            "test result: FAILED. 2 passed; 1 failed; 4 ignored; 0 measured; 0 filtered out; finished in 1.20s",
+            "note: test result: 9 passed",
+        ] {
+            sum.add(line);
+        }
+        assert_eq!(sum, Sum { passed: 5, failed: 1, skipped: 4 });
+        assert_eq!(sum.line(), "5 passed, 1 failed, 4 skipped");
+        assert_eq!(Sum { skipped: 0, ..sum }.line(), "5 passed, 1 failed");
+    }
+}
