@@ -69,13 +69,67 @@ pub struct Row {
     provider: Provider,
 }
 
-/// Whether a row starts, and if not, why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// All conditions hold.
-    Start,
-    /// This condition does not.
-    Not(String),
+/// The condition that keeps a row from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Nobody asked for it.
+    #[error("feature toggle {toggle} is off")]
+    ToggleOff {
+        /// The toggle that starts it.
+        toggle: &'static str,
+    },
+    /// It was asked for, but this binary was built without it.
+    #[error("the {edition} edition has no {name} runner")]
+    NotInEdition {
+        /// This edition.
+        edition: &'static str,
+        /// The missing runner or module.
+        name: &'static str,
+    },
+    /// There is nothing that it could stand in front of.
+    #[error("no API group is registered")]
+    NoApiGroup,
+}
+
+/// The whole table with its decisions, as `detectviz editions` and `/statusz` show it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The edition's name.
+    pub edition: &'static str,
+    /// A line a row.
+    pub entries: Vec<Entry>,
+}
+
+/// A row with its decision.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The row's name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether this binary has it.
+    pub provided: bool,
+    /// The crate that provides it, or `noop`.
+    pub implementation: &'static str,
+    /// The toggle that starts it.
+    pub toggle: &'static str,
+    /// Whether it starts.
+    pub would_start: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+impl Entry {
+    /// The kind as people read it.
+    pub fn kind_text(&self) -> &'static str {
+        match self.kind {
+            Kind::AggregatorRunner => "AggregatorRunner",
+            Kind::DataplaneRunner => "DataplaneRunner",
+            Kind::Module => "Module",
+        }
+    }
 }
 
 /// The checked table of an edition.
@@ -143,18 +197,38 @@ impl EditionTable {
     }
 
     /// Whether `row` starts: its toggle is on, this edition provides it, and an API group is registered.
-    pub fn decide(&self, row: &Row, toggles: &Toggles, groups: usize) -> Decision {
-        let edition = self.edition.name;
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn decide(&self, row: &Row, toggles: &Toggles, groups: usize) -> Result<(), Obstacle> {
         match () {
-            () if !toggles.is_on(row.toggle) => {
-                Decision::Not(format!("feature toggle {} is off", row.toggle))
-            }
+            () if !toggles.is_on(row.toggle) => Err(Obstacle::ToggleOff { toggle: row.toggle }),
             () if row.implementation.is_none() => {
-                Decision::Not(format!("the {edition} edition has no {} runner", row.name))
+                Err(Obstacle::NotInEdition { edition: self.edition.name, name: row.name })
             }
-            () if groups == 0 => Decision::Not("no API group is registered".to_owned()),
-            () => Decision::Start,
+            () if groups == 0 => Err(Obstacle::NoApiGroup),
+            () => Ok(()),
         }
+    }
+
+    /// Every row with its decision.
+    pub fn report(&self, toggles: &Toggles, groups: usize) -> Report {
+        let entries = self.rows.iter().map(|row| {
+            let decision = self.decide(row, toggles, groups);
+            Entry {
+                name: row.name,
+                kind: row.kind,
+                provided: row.implementation.is_some(),
+                implementation: row.implementation.unwrap_or("noop"),
+                toggle: row.toggle,
+                would_start: decision.is_ok(),
+                reason: match decision {
+                    Ok(()) => format!("feature toggle {} is on", row.toggle),
+                    Err(obstacle) => obstacle.to_string(),
+                },
+            }
+        });
+        Report { edition: self.edition.name, entries: entries.collect() }
     }
 }
 
@@ -219,12 +293,12 @@ mod tests {
         let mut toggles = Toggles::off(table.toggles());
         assert_eq!(
             table.decide(row, &toggles, 1),
-            Decision::Not("feature toggle kubernetesAggregator is off".into())
+            Err(Obstacle::ToggleOff { toggle: "kubernetesAggregator" })
         );
         toggles.set(row.toggle, true).unwrap();
         assert_eq!(
             table.decide(row, &toggles, 1),
-            Decision::Not("the oss edition has no aggregator runner".into())
+            Err(Obstacle::NotInEdition { edition: "oss", name: "aggregator" })
         );
     }
 
@@ -235,8 +309,8 @@ mod tests {
         let row = table.row(AGGREGATOR).unwrap();
         let mut toggles = Toggles::off(table.toggles());
         toggles.set(row.toggle, true).unwrap();
-        assert_eq!(table.decide(row, &toggles, 0), Decision::Not("no API group is registered".into()));
-        assert_eq!(table.decide(row, &toggles, 1), Decision::Start);
+        assert_eq!(table.decide(row, &toggles, 0), Err(Obstacle::NoApiGroup));
+        assert_eq!(table.decide(row, &toggles, 1), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// Asks one part how it is; the error says what is wrong.
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -10,6 +12,7 @@ pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 #[derive(Default)]
 pub struct Checks {
     checks: RwLock<BTreeMap<String, (Kind, Check)>>,
+    changed: Arc<Notify>,
 }
 
 /// What a check decides.
@@ -43,8 +46,8 @@ impl Checks {
 
     /// A readiness check that fails until its gate is opened.
     pub fn gate(&self, name: &str) -> Gate {
-        let gate = Gate(Arc::new(RwLock::new(Err("not finished".to_owned()))));
-        let state = Arc::clone(&gate.0);
+        let state = Arc::new(RwLock::new(Err("not finished".to_owned())));
+        let gate = Gate { state: Arc::clone(&state), changed: Arc::clone(&self.changed) };
         self.add(
             Kind::Ready,
             name,
@@ -63,6 +66,11 @@ impl Checks {
         checks.into_iter().map(|(name, check)| Outcome { result: check(), name }).collect()
     }
 
+    /// Ends when a gate is set after this call.
+    pub fn changed(&self) -> OwnedNotified {
+        Arc::clone(&self.changed).notified_owned()
+    }
+
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, (Kind, Check)>> {
         self.checks.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +78,10 @@ impl Checks {
 
 /// Opens (or fails) the readiness check that it was made with.
 #[derive(Clone)]
-pub struct Gate(Arc<RwLock<Result<(), String>>>);
+pub struct Gate {
+    state: Arc<RwLock<Result<(), String>>>,
+    changed: Arc<Notify>,
+}
 
 impl Gate {
     /// The part is ready.
@@ -84,7 +95,8 @@ impl Gate {
     }
 
     fn set(&self, state: Result<(), String>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.changed.notify_waiters();
     }
 }
 

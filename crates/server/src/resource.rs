@@ -109,10 +109,15 @@ impl Installer {
         Ok(resources)
     }
 
-    fn compile(&self, definition: &Arc<Definition>, strategy: &Arc<dyn Strategy>) -> anyhow::Result<Vec<Resource>> {
+    fn compile(
+        &self,
+        definition: &Arc<Definition>,
+        strategy: &Arc<dyn Strategy>,
+    ) -> anyhow::Result<Vec<Resource>> {
         let compiled = Compiled::new(Definition::clone(definition), &self.fragments)?;
         let (group, names) = (&definition.group, &definition.names);
-        let served = definition.versions.iter().zip(compiled.versions()).filter(|(declared, _)| declared.served);
+        let served =
+            definition.versions.iter().zip(compiled.versions()).filter(|(declared, _)| declared.served);
         served
             .map(|(declared, version)| {
                 let gvr = GroupVersionResource {
@@ -139,7 +144,12 @@ impl Installer {
             .collect()
     }
 
-    fn publish(&self, group: &ApiGroupBuilder, resources: &Resources, catalog: &Catalog) -> anyhow::Result<()> {
+    fn publish(
+        &self,
+        group: &ApiGroupBuilder,
+        resources: &Resources,
+        catalog: &Catalog,
+    ) -> anyhow::Result<()> {
         for (index, gv) in group.group_versions().into_iter().enumerate() {
             let entry = GroupVersionEntry {
                 resources: resources.of(&gv).into_iter().map(discovery).collect(),
@@ -216,7 +226,8 @@ pub struct Resources(HashMap<GroupVersionResource, Arc<Served>>);
 impl Resources {
     /// The resources of a group-version, by name.
     fn of(&self, gv: &GroupVersion) -> Vec<&Resource> {
-        let of_gv = self.0.values().map(|served| &*served.0).filter(|resource| resource.gvr.group_version() == *gv);
+        let of_gv =
+            self.0.values().map(|served| &*served.0).filter(|resource| resource.gvr.group_version() == *gv);
         let by_name: BTreeMap<_, _> = of_gv.map(|resource| (&resource.gvr.resource, resource)).collect();
         by_name.into_values().collect()
     }

@@ -1,8 +1,8 @@
 //! Reads the sources through figment, then each option by itself, so that one mistake does not hide the next.
 
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Value as Raw};
-use figment::{Figment, Profile, Source};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{ENVIRONMENT_PREFIX, Options, TABLE};
 use crate::toggles::{Toggles, nearest};
 
-const TOGGLES: &str = "feature_toggles";
+const TOGGLES: &str = "feature_toggles.";
 
 /// A value given on the command line.
 #[derive(Clone, Debug)]
@@ -87,13 +87,31 @@ impl Loaded {
     pub fn load(sources: &Sources, toggles: &[&str]) -> Result<Self, Faults> {
         let file =
             sources.config.as_deref().map(read_file).transpose().map_err(|fault| Faults(vec![fault]))?;
-        let mut loader =
-            Loader { figment: figment(sources, file.as_deref()), file, sources, faults: Vec::new() };
-        let options = loader.options(toggles);
-        let values = loader.values(&options);
-        if loader.faults.is_empty() { Ok(Self { options, values }) } else { Err(Faults(loader.faults)) }
+        let environment = leaves(&Figment::from(Env::prefixed(ENVIRONMENT_PREFIX).split("__")));
+        Self::of(&given(sources, file.as_deref(), environment), toggles)
+    }
+
+    fn of(given: &Given, toggles: &[&str]) -> Result<Self, Faults> {
+        let mut options = Options { toggles: Toggles::off(toggles.iter().copied()), ..Options::default() };
+        let mut faults = Vec::new();
+        for (key, (text, origin)) in given {
+            let outcome = match key.strip_prefix(TOGGLES) {
+                Some(toggle) => set_toggle(&mut options.toggles, toggle, text.as_deref()),
+                None => set_option(&mut options, key, text.as_deref()),
+            };
+            faults.extend(outcome.err().map(|message| Fault {
+                key: key.clone(),
+                origin: origin.clone(),
+                message,
+            }));
+        }
+        let values = values(given, &options);
+        if faults.is_empty() { Ok(Self { options, values }) } else { Err(Faults(faults)) }
     }
 }
+
+/// What was set, by key: its text unless it is a list, and where it came from.
+type Given = BTreeMap<String, (Option<String>, String)>;
 
 fn read_file(path: &Path) -> Result<String, Fault> {
     let fault =
@@ -105,83 +123,55 @@ fn read_file(path: &Path) -> Result<String, Fault> {
     }
 }
 
-fn figment(sources: &Sources, file: Option<&str>) -> Figment {
-    let mut figment = Figment::new();
-    for spec in TABLE {
-        figment = figment.merge(Serialized::default(spec.key, spec.default));
+/// The sources one over the other: file, environment, flags.
+fn given(sources: &Sources, file: Option<&str>, environment: Vec<(String, Option<String>)>) -> Given {
+    let mut given = Given::new();
+    if let (Some(text), Some(path)) = (file, &sources.config) {
+        for (key, value) in leaves(&Figment::from(Toml::string(text))) {
+            let line = line_of(text, &key).map_or_else(String::new, |line| format!(":{line}"));
+            given.insert(normal(&key), (value, format!("{}{line}", path.display())));
+        }
     }
-    if let Some(text) = file {
-        figment = figment.merge(Toml::string(text));
+    for (key, value) in environment {
+        let name = format!("{ENVIRONMENT_PREFIX}{}", key.replace('.', "__").to_uppercase());
+        given.insert(normal(&key), (value, format!("variable {name}")));
     }
-    figment = figment.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__"));
     for flag in &sources.flags {
-        figment = figment.merge(Serialized::global(&flag.key, &flag.value));
+        given.insert(normal(&flag.key), (Some(flag.value.clone()), format!("flag {}", flag.flag)));
     }
-    figment.select(Profile::Default)
+    given
 }
 
-struct Loader<'a> {
-    figment: Figment,
-    file: Option<String>,
-    sources: &'a Sources,
-    faults: Vec<Fault>,
+/// Toggles compare without regard to case, so that a later source finds what an earlier one said.
+fn normal(key: &str) -> String {
+    let toggle = key.get(..TOGGLES.len()).is_some_and(|start| start.eq_ignore_ascii_case(TOGGLES));
+    if toggle { key.to_ascii_lowercase() } else { key.to_owned() }
 }
 
-impl Loader<'_> {
-    fn options(&mut self, toggles: &[&str]) -> Options {
-        let mut options = Options { toggles: Toggles::off(toggles.iter().copied()), ..Options::default() };
-        for (key, raw) in self.leaves() {
-            let outcome = match key.strip_prefix(TOGGLES).and_then(|rest| rest.strip_prefix('.')) {
-                Some(toggle) => set_toggle(&mut options.toggles, toggle, raw.as_deref()),
-                None => set_option(&mut options, &key, raw.as_deref()),
-            };
-            if let Err(message) = outcome {
-                self.faults.push(Fault { origin: self.origin(&key), key, message });
-            }
-        }
-        options
+fn leaves(figment: &Figment) -> Vec<(String, Option<String>)> {
+    let mut leaves = Vec::new();
+    if let Ok(dict) = figment.extract::<Dict>() {
+        collect(&dict, "", &mut leaves);
     }
+    leaves
+}
 
-    fn values(&self, options: &Options) -> Vec<Value> {
-        let given: BTreeMap<_, _> = self.leaves().into_iter().collect();
-        let plain = TABLE.iter().map(|spec| {
-            let value = given.get(spec.key).cloned().flatten().unwrap_or_else(|| spec.default.to_owned());
-            Value { key: spec.key.to_owned(), value, origin: self.origin(spec.key) }
-        });
-        let toggles = options.toggles.iter().map(|(name, on)| {
-            let key = format!("{TOGGLES}.{name}");
-            let typed = given.keys().find(|have| have.eq_ignore_ascii_case(&key));
-            let origin = typed.map_or_else(|| "default".to_owned(), |typed| self.origin(typed));
-            Value { key, value: on.to_string(), origin }
-        });
-        plain.chain(toggles).collect()
-    }
-
-    /// Every leaf of the merged sources: its dotted key, and its text unless it is a list.
-    fn leaves(&self) -> Vec<(String, Option<String>)> {
-        let mut leaves = Vec::new();
-        if let Ok(dict) = self.figment.extract::<Dict>() {
-            collect(&dict, "", &mut leaves);
+fn values(given: &Given, options: &Options) -> Vec<Value> {
+    let origin =
+        |key: &str| given.get(key).map_or_else(|| "default".to_owned(), |(_, origin)| origin.clone());
+    let plain = TABLE.iter().map(|spec| {
+        let value = given.get(spec.key).and_then(|(text, _)| text.clone());
+        Value {
+            key: spec.key.to_owned(),
+            value: value.unwrap_or_else(|| spec.default.to_owned()),
+            origin: origin(spec.key),
         }
-        leaves
-    }
-
-    fn origin(&self, key: &str) -> String {
-        if let Some(flag) = self.sources.flags.iter().rev().find(|flag| flag.key == key) {
-            return format!("flag {}", flag.flag);
-        }
-        let Some(metadata) = self.figment.find_metadata(key) else { return "default".to_owned() };
-        match (&metadata.source, &self.sources.config) {
-            (None, _) if metadata.name.contains("environment") => {
-                format!("variable {ENVIRONMENT_PREFIX}{}", key.replace('.', "__").to_uppercase())
-            }
-            (None | Some(Source::Code(_)), Some(path)) if metadata.name.contains("TOML") => {
-                let line = self.file.as_deref().and_then(|text| line_of(text, key));
-                line.map_or_else(|| path.display().to_string(), |line| format!("{}:{line}", path.display()))
-            }
-            _ => "default".to_owned(),
-        }
-    }
+    });
+    let toggles = options.toggles.iter().map(|(name, on)| {
+        let key = format!("{TOGGLES}{name}");
+        Value { value: on.to_string(), origin: origin(&normal(&key)), key }
+    });
+    plain.chain(toggles).collect()
 }
 
 fn set_option(options: &mut Options, key: &str, text: Option<&str>) -> Result<(), String> {
@@ -255,50 +245,45 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn load(config: &str, flags: &[(&str, &str)]) -> Result<Loaded, Faults> {
-        let file = (!config.is_empty()).then(|| config.to_owned());
+    fn load(config: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, Faults> {
         let flags = flags.iter().map(|(key, value)| Flag {
             key: (*key).into(),
             flag: format!("--{key}"),
             value: (*value).into(),
         });
-        let sources =
-            Sources { config: file.as_ref().map(|_| PathBuf::from("d.toml")), flags: flags.collect() };
-        let mut loader = Loader {
-            figment: figment(&sources, file.as_deref()),
-            file,
-            sources: &sources,
-            faults: Vec::new(),
-        };
-        let options = loader.options(&crate::toggles::BUILT_IN);
-        let values = loader.values(&options);
-        if loader.faults.is_empty() { Ok(Loaded { options, values }) } else { Err(Faults(loader.faults)) }
+        let sources = Sources { config: Some(PathBuf::from("d.toml")), flags: flags.collect() };
+        let environment = environment.iter().map(|(key, value)| ((*key).into(), Some((*value).into())));
+        Loaded::of(&given(&sources, Some(config), environment.collect()), &crate::toggles::BUILT_IN)
     }
 
     #[test]
     fn later_sources_win_and_origins_are_told() {
         let config =
             "secure_port = 1\nstorage = \"memory\"\n[feature_toggles]\nkubernetesaggregator = true\n";
-        let loaded = load(config, &[("secure_port", "2")]).unwrap();
+        let environment =
+            [("bind_address", "::1"), ("secure_port", "3"), ("feature_toggles.dataplaneaggregator", "false")];
+        let flags = [("secure_port", "2"), ("feature_toggles.dataplaneAggregator", "true")];
+        let loaded = load(config, &environment, &flags).unwrap();
         assert_eq!(loaded.options.secure_port, 2);
-        assert!(loaded.options.toggles.is_on("kubernetesAggregator"));
+        assert!(loaded.options.toggles.iter().all(|(_, on)| on), "a flag wins over a variable in any case");
         let origin = |key: &str| loaded.values.iter().find(|value| value.key == key).unwrap().origin.clone();
         assert_eq!(origin("secure_port"), "flag --secure_port");
         assert_eq!(origin("storage"), "d.toml:2");
-        assert_eq!(origin("bind_address"), "default");
+        assert_eq!(origin("bind_address"), "variable DETECTVIZ_BIND_ADDRESS");
+        assert_eq!(origin("data_dir"), "default");
         assert_eq!(origin("feature_toggles.kubernetesAggregator"), "d.toml:4");
     }
 
     #[test]
     fn every_mistake_is_reported_at_once() {
         let config = "secure_prot = 1\nstorage = \"etc\"\nbind_address = [1]\n[feature_toggles]\nkubernetesAgregator = true\n[limits]\nmax_connections = 0\n";
-        let Faults(faults) = load(config, &[("secure_port", "x")]).unwrap_err();
+        let Faults(faults) = load(config, &[], &[("secure_port", "x")]).unwrap_err();
         let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
         assert_eq!(
             keys,
             [
                 "bind_address",
-                "feature_toggles.kubernetesAgregator",
+                "feature_toggles.kubernetesagregator",
                 "limits.max_connections",
                 "secure_port",
                 "secure_prot",

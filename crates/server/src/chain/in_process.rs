@@ -25,7 +25,11 @@ impl Loopback for InProcess {
         match self.0.get() {
             Some(chain) => chain.answer_as(Identity::loopback(), request).await,
             None => super::status_response(
-                &detectviz_api::Status::failure(detectviz_api::Reason::ServiceUnavailable, "the server is still starting").retry_after(1),
+                &detectviz_api::Status::failure(
+                    detectviz_api::Reason::ServiceUnavailable,
+                    "the server is still starting",
+                )
+                .retry_after(1),
             ),
         }
     }

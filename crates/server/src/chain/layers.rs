@@ -22,10 +22,16 @@ pub(super) fn request_info(request: &Request) -> Result<RequestInfo, Status> {
     RequestInfo::parse(request.method(), request.uri().path(), request.uri().query())
 }
 
-pub(super) fn authenticate(engine: &Authenticator, peer: &Peer, request: &Request) -> Result<Identity, Status> {
+pub(super) fn authenticate(
+    engine: &Authenticator,
+    peer: &Peer,
+    request: &Request,
+) -> Result<Identity, Status> {
     if peer.certificate.is_some() {
         // A connection's certificate does not change: it is read once.
-        let read = || judge(engine, &Credentials { peer_certificate: peer.certificate.as_deref(), authorization: None });
+        let read = || {
+            judge(engine, &Credentials { peer_certificate: peer.certificate.as_deref(), authorization: None })
+        };
         return peer.identity.get_or_init(read).clone();
     }
     let authorization = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::to_str);
@@ -52,7 +58,10 @@ pub(super) fn strip_identity_headers(request: &mut Request) {
 
 pub(super) fn refuse_impersonation(request: &Request) -> Result<(), Status> {
     if headers::impersonation_requested(request.headers()) {
-        return Err(Status::failure(Reason::Forbidden, "impersonation is not supported: send the request without Impersonate-* headers"));
+        return Err(Status::failure(
+            Reason::Forbidden,
+            "impersonation is not supported: send the request without Impersonate-* headers",
+        ));
     }
     Ok(())
 }

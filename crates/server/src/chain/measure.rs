@@ -46,7 +46,11 @@ impl RequestMetrics {
                 "Time until the answer began, by verb",
                 own.latency.clone(),
             );
-            registry.register("apiserver_current_inflight_requests", "Requests under way", own.in_flight.clone());
+            registry.register(
+                "apiserver_current_inflight_requests",
+                "Requests under way",
+                own.in_flight.clone(),
+            );
         });
         own
     }

@@ -88,7 +88,12 @@ impl Chain {
         render::response(layers::guard_panics(answer).await, &id)
     }
 
-    async fn execute(&self, info: RequestInfo, identity: Identity, request: Request) -> Result<Response, Status> {
+    async fn execute(
+        &self,
+        info: RequestInfo,
+        identity: Identity,
+        request: Request,
+    ) -> Result<Response, Status> {
         if let Some(page) = self.endpoints.answer(&info, &request)? {
             return Ok(page);
         }

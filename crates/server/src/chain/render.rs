@@ -10,7 +10,9 @@ pub fn status_response(status: &Status) -> Response {
     *response.status_mut() = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|s| *s > 0) {
+    if let Some(seconds) =
+        status.details.as_ref().map(|details| details.retry_after_seconds).filter(|s| *s > 0)
+    {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if status.code == 401 {

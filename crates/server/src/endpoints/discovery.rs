@@ -10,7 +10,11 @@ use serde_json::json;
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// The discovery document at `path`; `None` when it is none, or is not known here.
-pub(super) fn page(catalog: &Catalog, path: &[&str], request: &HeaderMap) -> Option<Result<Response, Status>> {
+pub(super) fn page(
+    catalog: &Catalog,
+    path: &[&str],
+    request: &HeaderMap,
+) -> Option<Result<Response, Status>> {
     let snapshot = catalog.snapshot();
     match path {
         ["api"] => Some(form(request).map(|form| match form {
@@ -33,7 +37,11 @@ pub(super) fn page(catalog: &Catalog, path: &[&str], request: &HeaderMap) -> Opt
     }
 }
 
-fn legacy_list(catalog: &Catalog, gv: &GroupVersion, request: &HeaderMap) -> Option<Result<Response, Status>> {
+fn legacy_list(
+    catalog: &Catalog,
+    gv: &GroupVersion,
+    request: &HeaderMap,
+) -> Option<Result<Response, Status>> {
     let list = catalog.snapshot().resource_list(gv)?;
     Some(Ok(super::document(&list, "application/json", request)))
 }
@@ -49,7 +57,9 @@ fn form(request: &HeaderMap) -> Result<Form, Status> {
         match (media.convert, media.group, media.version) {
             _ if !media.covers("application/json") => None,
             (None, ..) => Some(Form::Legacy),
-            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), Some("v2")) => Some(Form::Aggregated),
+            (Some("APIGroupDiscoveryList"), Some("apidiscovery.k8s.io"), Some("v2")) => {
+                Some(Form::Aggregated)
+            }
             _ => None,
         }
     })

@@ -12,7 +12,8 @@ pub(super) fn page(checks: &Checks, kind: &str, check: &str, query: &Query) -> R
     let outcomes = checks.run(wanted);
     if !check.is_empty() {
         let found = outcomes.iter().find(|outcome| outcome.name == check);
-        let one = found.ok_or_else(|| Status::failure(Reason::NotFound, format!("no such check: {check}")))?;
+        let one =
+            found.ok_or_else(|| Status::failure(Reason::NotFound, format!("no such check: {check}")))?;
         return Ok(answer(kind, std::slice::from_ref(one), query.flag("verbose")));
     }
     let excluded: Vec<&str> = query.all("exclude").collect();
@@ -67,7 +68,8 @@ mod tests {
     async fn pages_have_upstreams_form() {
         check(("livez", ""), "", 200, "ok").await;
         check(("livez", ""), "verbose", 200, "[+]ping ok\nlivez check passed\n").await;
-        check(("readyz", ""), "", 500, "[-]cache failed: reason withheld\n[+]ping ok\nreadyz check failed\n").await;
+        check(("readyz", ""), "", 500, "[-]cache failed: reason withheld\n[+]ping ok\nreadyz check failed\n")
+            .await;
         check(("readyz", ""), "exclude=cache", 200, "ok").await;
         check(("readyz", "ping"), "", 200, "ok").await;
         check(("livez", "cache"), "", 404, "no such check: cache").await;

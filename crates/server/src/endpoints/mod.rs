@@ -10,11 +10,11 @@ pub use statusz::StatusPage;
 pub use version::Version;
 
 use detectviz_api::{RequestInfo, Status, Verb};
+use detectviz_core::Catalog;
 use detectviz_core::catalog::Document;
 use detectviz_core::health::Checks;
 use detectviz_core::http::{Body, Request, Response};
 use detectviz_core::metrics::Metrics;
-use detectviz_core::Catalog;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::sync::Arc;
 
@@ -86,6 +86,7 @@ fn document(document: &Document, kind: &'static str, request: &HeaderMap) -> Res
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
-    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("a hash in hexadecimal is a header value"));
+    headers
+        .insert(header::ETAG, HeaderValue::from_str(&tag).expect("a hash in hexadecimal is a header value"));
     response
 }

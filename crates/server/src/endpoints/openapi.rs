@@ -31,7 +31,9 @@ fn moved(gv: &GroupVersion, hash: &str) -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
     let location = HeaderValue::from_str(&format!("/openapi/v3{}?hash={hash}", gv.path()));
-    response.headers_mut().insert(header::LOCATION, location.expect("a served group-version is a header value"));
+    response
+        .headers_mut()
+        .insert(header::LOCATION, location.expect("a served group-version is a header value"));
     response
 }
 

@@ -32,7 +32,11 @@ impl StatusPage {
             () => None,
         })?;
         let report = (self.report)();
-        Ok(if as_json { super::json(&self.json(&report)) } else { super::text("text/plain; charset=utf-8", self.text(&report)) })
+        Ok(if as_json {
+            super::json(&self.json(&report))
+        } else {
+            super::text("text/plain; charset=utf-8", self.text(&report))
+        })
     }
 
     fn json(&self, report: &Report) -> serde_json::Value {

@@ -49,7 +49,11 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
     }
 }
 
-async fn handshake(stream: TcpStream, acceptor: &TlsAcceptor, context: &RunContext) -> Option<TlsStream<TcpStream>> {
+async fn handshake(
+    stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    context: &RunContext,
+) -> Option<TlsStream<TcpStream>> {
     stream.set_nodelay(true).ok()?;
     let shaken = tokio::select! {
         () = context.cancelled() => return None,

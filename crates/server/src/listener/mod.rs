@@ -53,7 +53,13 @@ impl Listener {
     }
 
     /// Accepts connections until `context` ends; at most `max_connections` at once, the others wait.
-    pub async fn serve(self, chain: Arc<Chain>, tls: Arc<ServerConfig>, max_connections: usize, context: RunContext) {
+    pub async fn serve(
+        self,
+        chain: Arc<Chain>,
+        tls: Arc<ServerConfig>,
+        max_connections: usize,
+        context: RunContext,
+    ) {
         let permits = Arc::new(Semaphore::new(max_connections));
         let acceptor = TlsAcceptor::from(tls);
         loop {
@@ -71,7 +77,10 @@ impl Listener {
     }
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, permit)),

@@ -34,9 +34,12 @@ impl Call {
             Ok(bytes) if bytes.len() <= limit => return Ok(bytes),
             Ok(bytes) => Some(bytes.len()),
             Err(CollectError::TooLarge { .. }) => None,
-            Err(CollectError::Read(fault)) => return Err(Status::bad_request(format!("cannot read the body: {fault}"))),
+            Err(CollectError::Read(fault)) => {
+                return Err(Status::bad_request(format!("cannot read the body: {fault}")));
+            }
         };
-        let size = bytes.map_or_else(|| format!("more than {} bytes", limit * LINGER), |bytes| format!("{bytes} bytes"));
+        let size = bytes
+            .map_or_else(|| format!("more than {} bytes", limit * LINGER), |bytes| format!("{bytes} bytes"));
         let message = format!("Request entity too large: the body has {size}, limit is {limit}");
         Err(Status::failure(Reason::RequestEntityTooLarge, message))
     }
@@ -44,7 +47,11 @@ impl Call {
     /// The media type of the body, without parameters; JSON when the client does not say.
     pub(super) fn media_type(&self) -> &str {
         let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        value.and_then(|value| value.split(';').next()).map(str::trim).filter(|kind| !kind.is_empty()).unwrap_or(JSON)
+        value
+            .and_then(|value| value.split(';').next())
+            .map(str::trim)
+            .filter(|kind| !kind.is_empty())
+            .unwrap_or(JSON)
     }
 
     /// The object in the body.
@@ -54,7 +61,8 @@ impl Call {
         match kind {
             JSON => {
                 let bytes = self.body(body).await?;
-                let decoded = decode_json(&bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))?;
+                let decoded = decode_json(&bytes, Limits::default())
+                    .map_err(|fault| Status::bad_request(fault.to_string()))?;
                 check_type(&self.resource, &decoded.value)?;
                 Ok(Incoming { object: decoded.value, duplicates: decoded.duplicates })
             }
@@ -75,15 +83,23 @@ impl Call {
             return DeleteOptions::from_query(&self.context.info.query);
         }
         let document = match kind {
-            JSON => decode_json(&bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))?.value,
+            JSON => {
+                decode_json(&bytes, Limits::default())
+                    .map_err(|fault| Status::bad_request(fault.to_string()))?
+                    .value
+            }
             PROTOBUF => {
-                let envelope = decode_envelope(&bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
-                delete_options_from_protobuf(envelope.raw).map_err(|fault| Status::bad_request(fault.to_string()))?
+                let envelope =
+                    decode_envelope(&bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
+                delete_options_from_protobuf(envelope.raw)
+                    .map_err(|fault| Status::bad_request(fault.to_string()))?
             }
             other => return Err(unsupported(other, &[JSON, PROTOBUF])),
         };
         if let Some(kind) = document["kind"].as_str().filter(|kind| *kind != "DeleteOptions") {
-            return Err(Status::bad_request(format!("the body of a delete must be DeleteOptions, not {kind:?}")));
+            return Err(Status::bad_request(format!(
+                "the body of a delete must be DeleteOptions, not {kind:?}"
+            )));
         }
         let options: DeleteOptions = serde_json::from_value(document)
             .map_err(|fault| Status::bad_request(format!("cannot read DeleteOptions: {fault}")))?;
@@ -104,7 +120,10 @@ pub(super) fn unsupported(found: &str, supported: &[&str]) -> Status {
 fn from_protobuf(resource: &Resource, bytes: &[u8]) -> Result<Value, Status> {
     let envelope = decode_envelope(bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
     check_names(resource, envelope.api_version, envelope.kind)?;
-    let mut object = resource.version.from_protobuf(envelope.raw).map_err(|fault| Status::bad_request(fault.to_string()))?;
+    let mut object = resource
+        .version
+        .from_protobuf(envelope.raw)
+        .map_err(|fault| Status::bad_request(fault.to_string()))?;
     if let Some(map) = object.as_object_mut() {
         map.insert("apiVersion".to_owned(), resource.api_version().into());
         map.insert("kind".to_owned(), resource.kind().into());
@@ -114,7 +133,10 @@ fn from_protobuf(resource: &Resource, bytes: &[u8]) -> Result<Value, Status> {
 
 fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
     if !object.is_object() {
-        return Err(Status::bad_request(format!("the body must be a JSON object of kind {}", resource.kind())));
+        return Err(Status::bad_request(format!(
+            "the body must be a JSON object of kind {}",
+            resource.kind()
+        )));
     }
     let text = |field: &str| object[field].as_str().unwrap_or_default();
     check_names(resource, text("apiVersion"), text("kind"))
@@ -123,7 +145,9 @@ fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
 fn check_names(resource: &Resource, api_version: &str, kind: &str) -> Result<(), Status> {
     let expected = (resource.api_version(), resource.kind());
     match () {
-        () if kind.is_empty() => Err(Status::bad_request(format!("Object 'Kind' is missing: expected {:?}", expected.1))),
+        () if kind.is_empty() => {
+            Err(Status::bad_request(format!("Object 'Kind' is missing: expected {:?}", expected.1)))
+        }
         () if api_version.is_empty() => {
             Err(Status::bad_request(format!("Object 'apiVersion' is missing: expected {:?}", expected.0)))
         }
@@ -131,9 +155,10 @@ fn check_names(resource: &Resource, api_version: &str, kind: &str) -> Result<(),
             "the API version in the data ({api_version}) does not match the expected API version ({})",
             expected.0
         ))),
-        () if kind != expected.1 => {
-            Err(Status::bad_request(format!("the kind in the data ({kind}) does not match the expected kind ({})", expected.1)))
-        }
+        () if kind != expected.1 => Err(Status::bad_request(format!(
+            "the kind in the data ({kind}) does not match the expected kind ({})",
+            expected.1
+        ))),
         () => Ok(()),
     }
 }
@@ -148,11 +173,14 @@ pub(super) fn judge_fields(
     unknown: &[String],
 ) -> Result<Vec<String>, Status> {
     let duplicates = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
-    let found: Vec<String> = duplicates.chain(unknown.iter().map(|path| format!("unknown field {path:?}"))).collect();
+    let found: Vec<String> =
+        duplicates.chain(unknown.iter().map(|path| format!("unknown field {path:?}"))).collect();
     match validation {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(found),
         FieldValidation::Strict if found.is_empty() => Ok(found),
-        FieldValidation::Strict => Err(Status::bad_request(format!("strict decoding error: {}", found.join(", ")))),
+        FieldValidation::Strict => {
+            Err(Status::bad_request(format!("strict decoding error: {}", found.join(", "))))
+        }
     }
 }

@@ -96,7 +96,14 @@ impl Call {
         old: Option<&'a Value>,
         dry_run: bool,
     ) -> Attributes<'a> {
-        Attributes { info: &self.context.info, identity: &self.context.identity, operation, object, old, dry_run }
+        Attributes {
+            info: &self.context.info,
+            identity: &self.context.identity,
+            operation,
+            object,
+            old,
+            dry_run,
+        }
     }
 
     /// Puts the object into the namespace of the path, unless it says another one.
@@ -133,5 +140,10 @@ fn set_name(object: &mut Value, name: &str) {
 
 fn suffix() -> String {
     let random = uuid::Uuid::new_v4();
-    random.as_bytes().iter().take(5).map(|byte| char::from(SUFFIX[usize::from(*byte) % SUFFIX.len()])).collect()
+    random
+        .as_bytes()
+        .iter()
+        .take(5)
+        .map(|byte| char::from(SUFFIX[usize::from(*byte) % SUFFIX.len()]))
+        .collect()
 }

@@ -24,7 +24,9 @@ pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
             return Ok(call.deleted(&object, marked));
         }
         match call.store_delete(&current, marked.as_ref()).await? {
-            Ok(revision) => return Ok(call.deleted(&object, marked.map(|object| versioned(object, revision)))),
+            Ok(revision) => {
+                return Ok(call.deleted(&object, marked.map(|object| versioned(object, revision))));
+            }
             Err(now) => current = now,
         }
     }
@@ -36,7 +38,8 @@ impl Call {
         let wanted = options.preconditions.clone().unwrap_or_default();
         let (uid, version) = (meta::uid(object), meta::resource_version(object));
         if let Some(expected) = wanted.uid.filter(|expected| expected != uid) {
-            let why = format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
+            let why =
+                format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
             return Err(self.conflict(name, &why));
         }
         if let Some(expected) = wanted.resource_version.filter(|expected| expected != version) {
@@ -70,7 +73,11 @@ impl Call {
     }
 
     /// The revision of the deletion or mark; or the object as it is now, when somebody was faster.
-    async fn store_delete(&self, current: &KeyValue, marked: Option<&Value>) -> Result<Result<u64, KeyValue>, Status> {
+    async fn store_delete(
+        &self,
+        current: &KeyValue,
+        marked: Option<&Value>,
+    ) -> Result<Result<u64, KeyValue>, Status> {
         let op = marked.map_or(Op::Delete, |object| Op::Put(stored(object)));
         if let Op::Put(value) = &op
             && *value == current.value

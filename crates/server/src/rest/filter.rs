@@ -45,8 +45,11 @@ impl Filter {
         if self.fields.is_empty() {
             return true;
         }
-        let document: Value =
-            if self.looks_inside { serde_json::from_slice(&object.bytes).unwrap_or_default() } else { Value::Null };
+        let document: Value = if self.looks_inside {
+            serde_json::from_slice(&object.bytes).unwrap_or_default()
+        } else {
+            Value::Null
+        };
         self.fields.matches(|field| match field {
             "metadata.name" => Cow::Borrowed(&*object.meta.name),
             "metadata.namespace" => Cow::Borrowed(&*object.meta.namespace),

@@ -1,8 +1,8 @@
 //! get: the cached bytes, as they are.
 
+use detectviz_api::Status;
 use detectviz_api::negotiate::presentation;
 use detectviz_api::options::ListOptions;
-use detectviz_api::Status;
 use detectviz_core::http::Response;
 use detectviz_storage::cache::{CacheError, Object};
 use http::StatusCode;

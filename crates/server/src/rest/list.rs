@@ -12,9 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::Call;
 use super::filter::Filter;
 use super::present::View;
-use super::Call;
 use crate::resource::Resource;
 
 /// About how many bytes are sent at once.
@@ -39,7 +39,9 @@ fn check_exact(options: &ListOptions, current: u64) -> Result<(), Status> {
     match (options.version_match, options.resource_version) {
         (Some(VersionMatch::Exact), Some(version)) if version != current => Err(Status::failure(
             Reason::Expired,
-            format!("The provided resource version {version} is no longer available for an exact list; current: {current}"),
+            format!(
+                "The provided resource version {version} is no longer available for an exact list; current: {current}"
+            ),
         )),
         _ => Ok(()),
     }
@@ -116,7 +118,10 @@ impl HttpBody for ListBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(self.chunk().map_err(BoxError::from).transpose().map(|chunk| chunk.map(Frame::data)))
     }
 }

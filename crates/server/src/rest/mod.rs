@@ -50,7 +50,8 @@ impl Call {
         let info = self.info();
         let namespaced = self.resource.definition.is_namespaced();
         let is_namespace = info.gvr.group.is_empty() && &*info.gvr.resource == "namespaces";
-        let across = matches!(self.context.info.verb, Verb::List | Verb::Watch) && info.subresource.is_empty();
+        let across =
+            matches!(self.context.info.verb, Verb::List | Verb::Watch) && info.subresource.is_empty();
         match info.namespace() {
             Some(_) if !namespaced && !is_namespace => Err(Status::no_such_path()),
             None if namespaced && !across => Err(Status::no_such_path()),
@@ -71,7 +72,9 @@ impl Handler for Served {
         call.check_scope()?;
         let fields = match call.info().subresource.as_str() {
             "" => None,
-            subresource => Some(call.resource.subresource_fields(subresource).ok_or_else(Status::no_such_path)?),
+            subresource => {
+                Some(call.resource.subresource_fields(subresource).ok_or_else(Status::no_such_path)?)
+            }
         };
         match (call.context.info.verb, fields) {
             (Verb::Get, _) => get::get(call).await,
@@ -89,10 +92,9 @@ impl Handler for Served {
 /// What the cache says becomes what the API says.
 fn cache_fault(fault: CacheError) -> Status {
     match fault {
-        CacheError::Expired { requested, oldest } => Status::failure(
-            Reason::Expired,
-            format!("too old resource version: {requested} ({oldest})"),
-        ),
+        CacheError::Expired { requested, oldest } => {
+            Status::failure(Reason::Expired, format!("too old resource version: {requested} ({oldest})"))
+        }
         CacheError::Future { requested, current } => Status::failure(
             Reason::Timeout,
             format!("Too large resource version: {requested}, current: {current}"),
@@ -111,7 +113,10 @@ fn store_fault(fault: StoreError) -> Status {
     match fault {
         StoreError::ReadOnly { .. } => {
             tracing::error!(error = %fault, "write refused by the store");
-            Status::failure(Reason::InsufficientStorage, "the store is read-only since a disk error; reads go on")
+            Status::failure(
+                Reason::InsufficientStorage,
+                "the store is read-only since a disk error; reads go on",
+            )
         }
         StoreError::TooLarge { bytes, max, .. } => Status::failure(
             Reason::RequestEntityTooLarge,

@@ -57,7 +57,9 @@ impl Call {
             () if !same("apiVersion") || !same("kind") => {
                 Err(Status::bad_request("a patch must not change apiVersion or kind"))
             }
-            () if meta::name(&document) != meta::name(old) || meta::namespace(&document) != meta::namespace(old) => {
+            () if meta::name(&document) != meta::name(old)
+                || meta::namespace(&document) != meta::namespace(old) =>
+            {
                 Err(Status::bad_request("a patch must not change metadata.name or metadata.namespace"))
             }
             () => Ok(document),

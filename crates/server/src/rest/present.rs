@@ -38,7 +38,9 @@ impl View {
             Some("None") => Include::None,
             Some("Object") => Include::Object,
             Some(other) => {
-                let message = format!("invalid includeObject {other:?}: supported values: \"Metadata\", \"None\", \"Object\"");
+                let message = format!(
+                    "invalid includeObject {other:?}: supported values: \"Metadata\", \"None\", \"Object\""
+                );
                 return Err(Status::bad_request(message));
             }
         };
@@ -54,7 +56,7 @@ impl View {
                 let object = parse(bytes)?;
                 let mut table = self.table_head(resource);
                 table["metadata"] = json!({"resourceVersion": meta::resource_version(&object)});
-                table["rows"] = json!([self.row(resource, object)]);
+                table["rows"] = json!([self.row(resource, &object)]);
                 Ok(table.to_string().into())
             }
         }
@@ -64,7 +66,11 @@ impl View {
     pub(super) fn list_head(&self, resource: &Resource) -> String {
         match self.presentation {
             Presentation::Object => {
-                format!(r#"{{"kind":{},"apiVersion":{},"items":["#, json!(resource.definition.names.list_kind), json!(resource.api_version()))
+                format!(
+                    r#"{{"kind":{},"apiVersion":{},"items":["#,
+                    json!(resource.definition.names.list_kind),
+                    json!(resource.api_version())
+                )
             }
             Presentation::Metadata => {
                 r#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","items":["#.to_owned()
@@ -81,7 +87,7 @@ impl View {
         match self.presentation {
             Presentation::Object => Ok(bytes.clone()),
             Presentation::Metadata => Ok(partial(&parse(bytes)?).into()),
-            Presentation::Table => Ok(self.row(resource, parse(bytes)?).to_string().into()),
+            Presentation::Table => Ok(self.row(resource, &parse(bytes)?).to_string().into()),
         }
     }
 
@@ -96,11 +102,11 @@ impl View {
         })
     }
 
-    fn row(&self, resource: &Resource, object: Value) -> Value {
-        let cells = resource.columns.row(&object);
+    fn row(&self, resource: &Resource, object: &Value) -> Value {
+        let cells = resource.columns.row(object);
         match self.include {
             Include::None => json!({"cells": cells}),
-            Include::Metadata => json!({"cells": cells, "object": meta::partial(&object)}),
+            Include::Metadata => json!({"cells": cells, "object": meta::partial(object)}),
             Include::Object => json!({"cells": cells, "object": object}),
         }
     }

@@ -18,7 +18,8 @@ use crate::admission::Operation;
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 10;
 
-const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
 
 pub(super) async fn update(call: Call, body: Body, fields: Option<&[&str]>) -> Result<Response, Status> {
     let name = call.info().name.clone();
@@ -32,7 +33,8 @@ pub(super) async fn update(call: Call, body: Body, fields: Option<&[&str]>) -> R
     call.place(&mut incoming.object)?;
     let duplicates = std::mem::take(&mut incoming.duplicates);
     let sent = incoming.object;
-    let changed = call.change(&name, fields, &options, &duplicates, &mut |old| call.versioned_update(&sent, old)).await;
+    let changed =
+        call.change(&name, fields, &options, &duplicates, &mut |old| call.versioned_update(&sent, old)).await;
     let may_create = call.resource.definition.extensions.allow_create_on_update && fields.is_none();
     let (code, (object, warnings)) = match changed {
         Err(fault) if fault.is(Reason::NotFound) && may_create => {
@@ -67,7 +69,12 @@ impl Call {
                 message: "Invalid value: 0: must be specified for an update".into(),
                 field: "metadata.resourceVersion".into(),
             };
-            return Err(Status::invalid(&self.resource.gvr.group, self.resource.kind(), meta::name(old), vec![cause]));
+            return Err(Status::invalid(
+                &self.resource.gvr.group,
+                self.resource.kind(),
+                meta::name(old),
+                vec![cause],
+            ));
         }
         Ok(sent.clone())
     }
@@ -105,7 +112,10 @@ impl Call {
     fn check_version(&self, wanted: &Value, old: &Value) -> Result<(), Status> {
         let (expected, uid) = (meta::resource_version(wanted), meta::uid(wanted));
         if !uid.is_empty() && uid != meta::uid(old) {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(old));
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                meta::uid(old)
+            );
             return Err(self.conflict(meta::name(old), &why));
         }
         match expected {
@@ -138,7 +148,13 @@ impl Call {
         Ok((new, warnings))
     }
 
-    async fn store_change(&self, current: &KeyValue, new: Value, old: &Value, dry_run: bool) -> Result<Stored, Status> {
+    async fn store_change(
+        &self,
+        current: &KeyValue,
+        new: Value,
+        old: &Value,
+        dry_run: bool,
+    ) -> Result<Stored, Status> {
         let released = meta::is_deleting(&new) && !self.resource.strategy.is_held(&new);
         let value = stored(&new);
         let unchanged = value == current.value && !released;

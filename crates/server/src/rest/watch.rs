@@ -90,7 +90,10 @@ impl Events {
     fn new(call: &Call, view: View, filter: Filter, options: &ListOptions, begun: Begun) -> Self {
         let mut ticks = tokio::time::interval_at(Instant::now() + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let timeout = options.timeout_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let timeout = options
+            .timeout_seconds
+            .filter(|seconds| *seconds > 0)
+            .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         Self {
             resource: Arc::clone(&call.resource),
             view,

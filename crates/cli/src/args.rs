@@ -1,0 +1,136 @@
+//! What can be typed. Values are checked with all other options, so that every mistake is reported at once.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use detectviz_core::options::{Flag, Sources};
+use std::path::PathBuf;
+
+/// A Kubernetes-style API server without a cluster, which puts API servers and plugins behind one address
+#[derive(Debug, Parser)]
+#[command(name = "detectviz", disable_version_flag = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API until SIGTERM or SIGINT
+    Serve(Serve),
+    /// List the runners and modules of this binary, and whether each would start
+    Editions(Shown),
+    /// Show the effective configuration and where each value comes from
+    Config(Shown),
+    /// Show version, edition, commit and compiler
+    Version(Version),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Configuration file, in TOML; `detectviz config` lists all keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of keys, certificates and the embedded store [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    bind_address: Option<String>,
+    /// Port to listen on with TLS; 0 picks a free one [default: 6443]
+    #[arg(long, value_name = "PORT")]
+    secure_port: Option<String>,
+    /// Where objects are kept: embedded, memory or etcd [default: embedded]
+    #[arg(long, value_name = "STORAGE")]
+    storage: Option<String>,
+    /// Turn a feature toggle on or off; may be repeated
+    #[arg(long, value_name = "NAME=true|false")]
+    toggle: Vec<String>,
+    /// Folder of backend plugins, each in a folder with its plugin.json
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<String>,
+    /// How log lines look: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Shown {
+    /// Configuration file, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print a table for people, or JSON for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Version {
+    /// Print a table for people, or JSON for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+impl Serve {
+    pub(crate) fn sources(&self) -> Sources {
+        let flag = |key: &str, flag: &str, value: &Option<String>| {
+            value.as_ref().map(|value| Flag { key: key.into(), flag: flag.into(), value: value.clone() })
+        };
+        let flags = [
+            flag("data_dir", "--data-dir", &self.data_dir),
+            flag("bind_address", "--bind-address", &self.bind_address),
+            flag("secure_port", "--secure-port", &self.secure_port),
+            flag("storage", "--storage", &self.storage),
+            flag("plugin_dir", "--plugin-dir", &self.plugin_dir),
+            flag("log.format", "--log-format", &self.log_format),
+        ];
+        let toggles = self.toggle.iter().map(|toggle| {
+            let (name, value) = toggle.split_once('=').unwrap_or((toggle, ""));
+            Flag { key: format!("feature_toggles.{name}"), flag: "--toggle".into(), value: value.into() }
+        });
+        Sources { config: self.config.clone(), flags: flags.into_iter().flatten().chain(toggles).collect() }
+    }
+}
+
+impl Shown {
+    pub(crate) fn sources(&self) -> Sources {
+        Sources { config: self.config.clone(), flags: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_options() {
+        let arguments = Arguments::parse_from([
+            "detectviz",
+            "serve",
+            "--secure-port",
+            "0",
+            "--toggle",
+            "a=true",
+            "--toggle",
+            "b",
+        ]);
+        let Command::Serve(serve) = arguments.command else { panic!("serve was parsed as something else") };
+        let flags = serve.sources().flags;
+        let pairs: Vec<_> = flags.iter().map(|flag| (flag.key.as_str(), flag.value.as_str())).collect();
+        assert_eq!(pairs, [("secure_port", "0"), ("feature_toggles.a", "true"), ("feature_toggles.b", "")]);
+    }
+}

@@ -1,0 +1,85 @@
+//! The composition: what is built in which order, and taken down in the opposite one.
+
+use detectviz_core::delegate::Slot;
+use detectviz_core::edition::{AGGREGATOR, DATAPLANE};
+use detectviz_core::health::Checks;
+use detectviz_core::metrics::Metrics;
+use detectviz_core::{Catalog, EditionTable, Loopback, Options, RunContext, Setup};
+use detectviz_server::InProcess;
+use detectviz_server::listener::Listener;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{phases, shutdown};
+use crate::data_dir::DataDir;
+use crate::print;
+
+/// What every phase may use.
+pub(super) struct Parts {
+    pub(super) table: EditionTable,
+    pub(super) options: Arc<Options>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) checks: Arc<Checks>,
+    pub(super) context: RunContext,
+    pub(super) loopback: Arc<InProcess>,
+    pub(super) started: Instant,
+}
+
+impl Parts {
+    fn new(table: EditionTable, options: Options, started: Instant) -> Self {
+        let checks = Arc::new(Checks::default());
+        Self {
+            table,
+            options: Arc::new(options),
+            catalog: Arc::default(),
+            metrics: Arc::default(),
+            context: RunContext::new(Arc::clone(&checks)),
+            checks,
+            loopback: Arc::default(),
+            started,
+        }
+    }
+
+    pub(super) fn loopback(&self) -> Arc<dyn Loopback> {
+        Arc::clone(&self.loopback) as Arc<dyn Loopback>
+    }
+}
+
+pub(super) async fn serve(table: EditionTable, options: Options, started: Instant) -> anyhow::Result<()> {
+    let stop = shutdown::signals()?;
+    let parts = Parts::new(table, options, started);
+    let data = DataDir::open(&parts.options.data_dir)?;
+    // Bound first, so that a port in use is told before anything is started; accepted from last.
+    let listener =
+        Listener::bind(SocketAddr::new(parts.options.bind_address, parts.options.secure_port)).await?;
+    let store = phases::store(&parts, &data).await?;
+    let auth = phases::auth(&parts, &data, listener.address())?;
+    let groups = phases::groups()?;
+    let resources = phases::core_server(&parts, &store, &groups)?;
+    let core = Slot::new(phases::core_link(resources, phases::extensions()));
+    let setup = Setup::new(
+        Arc::clone(&parts.options),
+        groups.into(),
+        Arc::clone(&parts.catalog),
+        Arc::clone(&parts.metrics),
+        listener.address(),
+    );
+    let aggregator = phases::runner(&parts, AGGREGATOR, &setup, core).await?;
+    let dataplane = phases::runner(&parts, DATAPLANE, &setup, aggregator.link.clone()).await?;
+    let chain = phases::chain(&parts, auth.engine, dataplane.link.clone(), setup.groups.len());
+    parts.loopback.connect(Arc::clone(&chain));
+    phases::controllers(&parts, &aggregator, &dataplane);
+    let mut ends = phases::run_runners(&parts, [aggregator, dataplane]).await?;
+    let modules = phases::modules(&parts, setup.groups.len()).await?;
+    let address = listener.address();
+    let serving = parts.context.child();
+    let max_connections = parts.options.limits.max_connections;
+    serving.spawn_graceful(listener.serve(chain, auth.tls, max_connections, serving.clone()));
+    tracing::info!(address = %address, "serving");
+    shutdown::until(&parts, stop, &mut ends, || print::ready(&format!("https://{address}"))).await;
+    shutdown::run(&parts, modules, store).await;
+    drop(data);
+    Ok(())
+}

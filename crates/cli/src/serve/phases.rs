@@ -1,0 +1,259 @@
+//! The phases, each a function. None asks which edition it is in: that is the table's to say.
+
+use anyhow::{Context, bail};
+use detectviz_api::timestamp;
+use detectviz_auth::authenticate::{Authenticator, TokenTable};
+use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
+use detectviz_controlplane::{NamespaceLifecycle, NamespaceState, Obstacles};
+use detectviz_core::delegate::{Delegate, Slot};
+use detectviz_core::edition::{Obstacle, Row};
+use detectviz_core::health::Kind;
+use detectviz_core::options::StorageKind;
+use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
+use detectviz_extensions::Extensions;
+use detectviz_server::admission::AdmissionChain;
+use detectviz_server::chain::RequestMetrics;
+use detectviz_server::endpoints::{Endpoints, StatusPage, Version};
+use detectviz_server::listener::server_config;
+use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
+use detectviz_server::resource::{Backend, Link};
+use detectviz_server::{Chain, Installer, Resources};
+use detectviz_storage::Store;
+use detectviz_storage::cache::{Cache, CacheOptions};
+use detectviz_storage::embedded::{Embedded, EmbeddedOptions};
+use detectviz_storage::keys::{object_key, resource_prefix};
+use detectviz_storage::memory::Memory;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+use super::compose::Parts;
+use crate::data_dir::DataDir;
+use crate::print;
+
+/// Opens the store and fills the cache from it.
+pub(super) async fn store(parts: &Parts, data: &DataDir) -> anyhow::Result<Backend> {
+    let store: Arc<dyn Store> = match parts.options.storage {
+        StorageKind::Memory => Memory::new(),
+        StorageKind::Embedded => {
+            let folder = data.store();
+            let open = move || Embedded::open(&folder, EmbeddedOptions::default());
+            tokio::task::spawn_blocking(open).await?.context("open the embedded store")?
+        }
+        StorageKind::Etcd => {
+            bail!("storage etcd is not supported by this version; allowed: embedded or memory")
+        }
+    };
+    let cache =
+        Cache::start(Arc::clone(&store), CacheOptions::default()).await.context("fill the watch cache")?;
+    let watched = Arc::clone(&cache);
+    parts.checks.add(Kind::Ready, "watch-cache", Arc::new(move || watched.health()));
+    parts.checks.add(Kind::Live, "ping", Arc::new(|| Ok(())));
+    Ok(Backend { store, cache })
+}
+
+/// Who may come in, and how the server proves who it is.
+pub(super) struct Auth {
+    pub(super) engine: Authenticator,
+    pub(super) tls: Arc<rustls::ServerConfig>,
+}
+
+/// Makes or loads keys and certificates, writes the administrator's kubeconfig, and reads the tokens.
+pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyhow::Result<Auth> {
+    let request = PkiRequest { serving_names: Vec::new(), serving_ips: vec![listener.ip()] };
+    let pki =
+        Pki::load_or_create(&parts.options.pki_dir(), &request).context("make or load the certificates")?;
+    let url = format!("https://{}", reachable(listener));
+    ensure_admin_kubeconfig(&data.admin_kubeconfig(), &pki, &url)
+        .context("write the administrator's kubeconfig")?;
+    let leaf = pki.serving();
+    let tls = server_config(leaf.chain().to_vec(), leaf.key(), pki.client_ca().certificate().clone())?;
+    Ok(Auth { engine: Authenticator::new(tokens(&parts.options.auth.token_file)?), tls })
+}
+
+/// Where a client on this machine reaches the listener: a wildcard address is no destination.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let mut address = listener;
+    match listener {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            address.set_ip(std::net::Ipv6Addr::LOCALHOST.into())
+        }
+        _ => {}
+    }
+    address
+}
+
+fn tokens(file: &Path) -> anyhow::Result<TokenTable> {
+    if file.as_os_str().is_empty() {
+        return Ok(TokenTable::default());
+    }
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("read the token file {}", file.display()))?;
+    TokenTable::parse(&text).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("read the token file {}: {}", file.display(), faults.join("; "))
+    })
+}
+
+/// The API groups that are installed locally.
+pub(super) fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
+    detectviz_controlplane::definitions::groups().context("read the built-in definitions")
+}
+
+/// Installs the built-in groups, and publishes them.
+pub(super) fn core_server(
+    parts: &Parts,
+    backend: &Backend,
+    groups: &[ApiGroupBuilder],
+) -> anyhow::Result<Arc<Resources>> {
+    let installer = Installer {
+        backend: backend.clone(),
+        admission: AdmissionChain::new(vec![Arc::new(namespace_lifecycle(backend))]),
+        fragments: Arc::new(detectviz_controlplane::definitions::fragments()?),
+        max_body_bytes: parts.options.limits.max_body_bytes,
+        context: parts.context.clone(),
+    };
+    tracing::info!(
+        edition = parts.table.edition.name,
+        version = print::VERSION,
+        "starting generic API server"
+    );
+    let resources = installer.install(groups, &detectviz_controlplane::strategy, &parts.catalog)?;
+    let names: Vec<String> =
+        parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
+    tracing::info!(groups = names.join(","), "registered API groups");
+    Ok(Arc::new(resources))
+}
+
+fn namespace_lifecycle(backend: &Backend) -> NamespaceLifecycle {
+    let cache = Arc::clone(&backend.cache);
+    let prefix = resource_prefix("", "namespaces", detectviz_api::request_info::ROOT_CLUSTER);
+    NamespaceLifecycle::new(Arc::new(move |name| {
+        let namespace = cache.get(&object_key(&prefix, None, name))?;
+        Some(if namespace.meta.deleting { NamespaceState::Terminating } else { NamespaceState::Active })
+    }))
+}
+
+/// The last link of the chain.
+pub(super) fn extensions() -> Arc<dyn Delegate> {
+    Arc::new(Extensions::default())
+}
+
+/// The local resources in front of `next`.
+pub(super) fn core_link(resources: Arc<Resources>, next: Arc<dyn Delegate>) -> Arc<dyn Delegate> {
+    Link::new(resources, next)
+}
+
+/// A runner in its slot of the chain, configured if it starts.
+pub(super) struct Configured {
+    row: Row,
+    pub(super) link: Arc<Slot>,
+    runner: Result<Arc<dyn Runner>, Obstacle>,
+}
+
+/// Configures the runner called `name` in front of `delegate`, if all its conditions hold.
+pub(super) async fn runner(
+    parts: &Parts,
+    name: &'static str,
+    setup: &Setup,
+    delegate: Arc<dyn Delegate>,
+) -> anyhow::Result<Configured> {
+    let row = parts.table.row(name).with_context(|| format!("find the {name} runner"))?.clone();
+    let link = Slot::new(Arc::clone(&delegate));
+    let decision = parts.table.decide(&row, &parts.options.toggles, setup.groups.len());
+    let runner = match (decision, row.runner()) {
+        (Ok(()), Some(runner)) => {
+            let configured = runner.configure(setup.clone(), delegate).await;
+            link.point_to(configured.with_context(|| format!("configure the {name} runner"))?);
+            Ok(runner)
+        }
+        (Ok(()), None) => bail!("{name} is no runner"),
+        (Err(obstacle), _) => Err(obstacle),
+    };
+    Ok(Configured { row, link, runner })
+}
+
+/// Puts the chain together.
+pub(super) fn chain(
+    parts: &Parts,
+    authenticator: Authenticator,
+    link: Arc<Slot>,
+    groups: usize,
+) -> Arc<Chain> {
+    let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
+    let edition = parts.table.edition.name;
+    let version = Version { version: print::VERSION, commit: print::COMMIT, rustc: print::RUSTC, edition };
+    let (table, toggles) = (parts.table.clone(), parts.options.toggles.clone());
+    let status = StatusPage {
+        version: version.clone(),
+        started: parts.started,
+        started_at: timestamp::now(),
+        report: Arc::new(move || table.report(&toggles, groups)),
+    };
+    Arc::new(Chain {
+        authenticator,
+        authorizer: Box::new(Union::new(authorizers)),
+        endpoints: Endpoints {
+            checks: Arc::clone(&parts.checks),
+            metrics: Arc::clone(&parts.metrics),
+            catalog: Arc::clone(&parts.catalog),
+            version,
+            status,
+        },
+        delegates: link,
+        metrics: RequestMetrics::new(&parts.metrics),
+        request_timeout: parts.options.limits.request_timeout,
+    })
+}
+
+/// Starts the controllers of the built-in groups.
+pub(super) fn controllers(parts: &Parts, aggregator: &Configured, dataplane: &Configured) {
+    let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
+    let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };
+    detectviz_controlplane::start_controllers(&parts.context, &parts.loopback(), &parts.catalog, obstacles);
+}
+
+/// How runners tell that they ended.
+pub(super) type Ends = mpsc::Receiver<(&'static str, Result<(), String>)>;
+
+/// Runs every configured runner, and says of each whether it started.
+pub(super) async fn run_runners(parts: &Parts, runners: [Configured; 2]) -> anyhow::Result<Ends> {
+    let (reports, ends) = mpsc::channel(16);
+    for Configured { row, runner, .. } in runners {
+        match runner {
+            Ok(runner) => {
+                let stopped = Stopped::new(row.name, reports.clone());
+                let running = runner.run(parts.context.child(), parts.loopback(), stopped).await;
+                running.with_context(|| format!("run the {} runner", row.name))?;
+                tracing::info!(name = row.name, implementation = row.implementation, "started");
+            }
+            Err(obstacle) => tracing::info!(name = row.name, reason = %obstacle, "not started"),
+        }
+    }
+    Ok(ends)
+}
+
+/// Starts every module whose conditions hold.
+pub(super) async fn modules(
+    parts: &Parts,
+    groups: usize,
+) -> anyhow::Result<Vec<(&'static str, Arc<dyn Module>)>> {
+    let mut running = Vec::new();
+    for row in parts.table.rows() {
+        let Some(make) = row.module() else { continue };
+        if let Err(obstacle) = parts.table.decide(row, &parts.options.toggles, groups) {
+            tracing::info!(name = row.name, reason = %obstacle, "not started");
+            continue;
+        }
+        make.start(parts.context.child(), parts.loopback())
+            .await
+            .with_context(|| format!("start module {}", row.name))?;
+        tracing::info!(name = row.name, implementation = row.implementation, "started");
+        running.push((row.name, make));
+    }
+    Ok(running)
+}

@@ -1,0 +1,139 @@
+//! The admission plugin of the built-in groups: nothing is created in a namespace that is not there, or that is going.
+
+use async_trait::async_trait;
+use detectviz_api::resource::qualified_resource;
+use detectviz_api::{Reason, Status, meta};
+use detectviz_server::admission::{Admission, Attributes, Operation};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a namespace's life allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamespaceState {
+    /// Objects may be created in it.
+    Active,
+    /// It is being emptied.
+    Terminating,
+}
+
+impl NamespaceState {
+    /// The state of a stored Namespace.
+    pub fn of(namespace: &Value) -> Self {
+        let is_going = meta::is_deleting(namespace)
+            || namespace.pointer("/status/phase").is_some_and(|phase| phase == "Terminating");
+        if is_going { Self::Terminating } else { Self::Active }
+    }
+}
+
+/// Looks a namespace up by name, without waiting; `None` when there is none.
+pub type NamespaceLookup = Arc<dyn Fn(&str) -> Option<NamespaceState> + Send + Sync>;
+
+/// Refuses creates in namespaces that are missing or terminating; updates and deletes are let through, so that such
+/// a namespace can be emptied. Upstream's `NamespaceLifecycle`.
+pub struct NamespaceLifecycle {
+    lookup: NamespaceLookup,
+}
+
+impl NamespaceLifecycle {
+    /// The plugin, which asks `lookup`.
+    pub fn new(lookup: NamespaceLookup) -> Self {
+        Self { lookup }
+    }
+}
+
+#[async_trait]
+impl Admission for NamespaceLifecycle {
+    /// Before anything is validated, as upstream: a missing namespace is reported before a faulty object.
+    async fn mutate(&self, attributes: &mut Attributes<'_>) -> Result<(), Status> {
+        let Some(resource) = &attributes.info.resource else { return Ok(()) };
+        let is_namespace = resource.gvr.group.is_empty() && &*resource.gvr.resource == "namespaces";
+        if attributes.operation != Operation::Create || is_namespace {
+            return Ok(());
+        }
+        let Some(namespace) = resource.namespace() else { return Ok(()) };
+        match (self.lookup)(namespace) {
+            Some(NamespaceState::Active) => Ok(()),
+            None => Err(Status::not_found("", "namespaces", namespace)),
+            Some(NamespaceState::Terminating) => {
+                let name = match meta::name(attributes.object) {
+                    "" => meta::field(attributes.object, "generateName"),
+                    name => name,
+                };
+                Err(terminating(&resource.gvr.group, &resource.gvr.resource, name, namespace))
+            }
+        }
+    }
+}
+
+/// 403 for a create in a namespace that is going; clients match the cause's reason.
+fn terminating(group: &str, resource: &str, name: &str, namespace: &str) -> Status {
+    let what = qualified_resource(group, resource);
+    let message = format!(
+        "{what} {name:?} is forbidden: unable to create new content in namespace {namespace} because it is being terminated"
+    );
+    Status::failure(Reason::Forbidden, message).about(group, resource, name).because(
+        "NamespaceTerminating",
+        format!("namespace {namespace} is being terminated"),
+        "metadata.namespace",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detectviz_api::{Identity, RequestInfo};
+    use serde_json::json;
+
+    async fn admit(path: &str, operation: Operation) -> Result<(), Status> {
+        let lookup: NamespaceLookup = Arc::new(|name| match name {
+            "here" => Some(NamespaceState::Active),
+            "going" => Some(NamespaceState::Terminating),
+            _ => None,
+        });
+        let info = RequestInfo::parse(&http::Method::POST, path, None).unwrap();
+        let identity = Identity::loopback();
+        let mut object = json!({"metadata": {"generateName": "a-"}});
+        let (object, old, dry_run) = (&mut object, None, false);
+        let mut attributes = Attributes { info: &info, identity: &identity, operation, object, old, dry_run };
+        NamespaceLifecycle::new(lookup).mutate(&mut attributes).await
+    }
+
+    #[tokio::test]
+    async fn objects_are_created_in_living_namespaces_only() {
+        assert_eq!(admit("/api/v1/namespaces/here/configmaps", Operation::Create).await, Ok(()));
+        let missing = admit("/api/v1/namespaces/x/configmaps", Operation::Create).await.unwrap_err();
+        assert_eq!((missing.code, missing.message.as_str()), (404, "namespaces \"x\" not found"));
+        let going = admit("/apis/e.org/v1/namespaces/going/widgets", Operation::Create).await.unwrap_err();
+        assert_eq!(going.code, 403);
+        assert_eq!(
+            going.message,
+            "widgets.e.org \"a-\" is forbidden: unable to create new content in namespace going because it is being terminated"
+        );
+        assert_eq!(going.details.unwrap().causes[0].reason, "NamespaceTerminating");
+    }
+
+    #[tokio::test]
+    async fn all_else_is_let_through() {
+        for (path, operation) in [
+            ("/api/v1/namespaces/going/configmaps/a", Operation::Update),
+            ("/api/v1/namespaces/x/configmaps/a", Operation::Delete),
+            ("/api/v1/namespaces", Operation::Create),
+            ("/api/v1/namespaces/x", Operation::Create),
+            ("/apis/e.org/v1/things", Operation::Create),
+        ] {
+            assert_eq!(admit(path, operation).await, Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_says_its_state() {
+        for (namespace, state) in [
+            (json!({"status": {"phase": "Active"}}), NamespaceState::Active),
+            (json!({}), NamespaceState::Active),
+            (json!({"status": {"phase": "Terminating"}}), NamespaceState::Terminating),
+            (json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), NamespaceState::Terminating),
+        ] {
+            assert_eq!(NamespaceState::of(&namespace), state, "{namespace}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The controllers of the built-in groups. Each follows collections through the loopback, compares what is with what
+//! should be, and writes the difference; a pass that failed is tried again.
+
+mod apiservices;
+mod namespace;
+mod remote_conditions;
+mod retry;
+mod system_namespaces;
+mod write;
+
+use detectviz_core::edition::Obstacle;
+use detectviz_core::{Catalog, Loopback, RunContext};
+use std::sync::Arc;
+
+/// What keeps each runner from running. Where there is an obstacle, the objects meant for that runner say so;
+/// where there is none, the runner owns their condition.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Obstacles {
+    /// Why remote APIServices are not served.
+    pub aggregator: Option<Obstacle>,
+    /// Why DataPlaneServices are not served.
+    pub dataplane: Option<Obstacle>,
+}
+
+/// Starts all controllers; they end with `context`. Call it once the local group-versions are in `catalog`: a local
+/// APIService whose group-version is not there is removed.
+pub fn start_controllers(
+    context: &RunContext,
+    loopback: &Arc<dyn Loopback>,
+    catalog: &Arc<Catalog>,
+    obstacles: Obstacles,
+) {
+    system_namespaces::start(context, loopback);
+    namespace::start(context, loopback, catalog);
+    apiservices::start(context, loopback, catalog);
+    remote_conditions::start(context, loopback, obstacles);
+}

@@ -1,0 +1,269 @@
+//! A server in memory for the tests of controllers: create, update, delete, list and watch, with the real strategies.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use detectviz_api::request_info::ResourceInfo;
+use detectviz_api::{GroupVersion, RequestInfo, Status, Verb, meta};
+use detectviz_core::catalog::{GroupVersionEntry, Owner};
+use detectviz_core::http::{Body, BoxError, Request, Response};
+use detectviz_core::informer::Objects;
+use detectviz_core::{Catalog, Loopback};
+use http_body::Frame;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use tokio::sync::watch;
+
+use crate::strategies::strategy;
+
+/// The server; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Fake(Arc<State>);
+
+struct State {
+    objects: Mutex<BTreeMap<Key, Value>>,
+    revision: watch::Sender<u64>,
+    /// How many of the next writes fail.
+    failures: Mutex<usize>,
+}
+
+/// Group, resource, namespace and name.
+type Key = (String, String, String, String);
+
+/// What the built-in definitions serve.
+pub(crate) fn catalog() -> Arc<Catalog> {
+    let catalog = Catalog::default();
+    for builder in crate::definitions::groups().unwrap() {
+        for gv in builder.group_versions() {
+            let resources = builder.definitions.iter().map(|definition| {
+                json!({"resource": definition.names.plural, "responseKind": {"kind": definition.names.kind},
+                    "scope": if definition.is_namespaced() { "Namespaced" } else { "Cluster" },
+                    "verbs": ["create", "delete", "get", "list", "update", "watch"]})
+            });
+            let (resources, priority) = (resources.collect(), crate::definitions::priority(&gv));
+            let (owner, open_api, stale) = (Owner::Local, None, false);
+            catalog
+                .publish(GroupVersionEntry { group_version: gv, owner, priority, resources, open_api, stale })
+                .unwrap();
+        }
+    }
+    Arc::new(catalog)
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        let (objects, failures) = Default::default();
+        Self(Arc::new(State { objects, failures, revision: watch::channel(1).0 }))
+    }
+
+    pub(crate) fn loopback(&self) -> Arc<dyn Loopback> {
+        Arc::new(self.clone())
+    }
+
+    /// Lets the next `count` writes fail.
+    pub(crate) fn fail_next(&self, count: usize) {
+        *self.0.failures.lock().unwrap() = count;
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        *self.0.revision.borrow()
+    }
+
+    /// The object at `path` as it is now.
+    pub(crate) fn object(&self, path: &str) -> Option<Value> {
+        self.0.objects.lock().unwrap().get(&key(&resource(path))).cloned()
+    }
+
+    /// The objects of a collection, as an informer would see them.
+    pub(crate) fn view(&self, path: &str) -> Objects {
+        let items = self.list(&resource(path));
+        let objects = items.into_iter().map(|item| (meta::name(&item).to_owned(), Arc::new(item)));
+        Arc::new(objects.collect())
+    }
+
+    /// The names of all objects in a namespace.
+    pub(crate) fn paths_in(&self, namespace: &str) -> Vec<String> {
+        let objects = self.0.objects.lock().unwrap();
+        let inside = objects.keys().filter(|key| key.1 != "namespaces" && key.2 == namespace);
+        inside.map(|(_, resource, _, name)| format!("{resource}/{name}")).collect()
+    }
+
+    /// Waits until `condition` holds.
+    pub(crate) async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        let mut revisions = self.0.revision.subscribe();
+        while !condition(self) {
+            revisions.changed().await.unwrap();
+        }
+    }
+
+    fn list(&self, at: &ResourceInfo) -> Vec<Value> {
+        let objects = self.0.objects.lock().unwrap();
+        let (group, plural) = (&*at.gvr.group, &*at.gvr.resource);
+        let is_inside = |key: &Key| {
+            (key.0.as_str(), key.1.as_str()) == (group, plural)
+                && (at.namespace.is_empty() || key.2 == at.namespace)
+        };
+        objects.iter().filter(|(key, _)| is_inside(key)).map(|(_, object)| object.clone()).collect()
+    }
+
+    fn put(&self, key: Key, mut object: Value) -> Value {
+        let revision = self.revision() + 1;
+        object["metadata"]["resourceVersion"] = revision.to_string().into();
+        self.0.objects.lock().unwrap().insert(key, object.clone());
+        self.0.revision.send_replace(revision);
+        object
+    }
+
+    fn remove(&self, key: &Key) {
+        self.0.objects.lock().unwrap().remove(key);
+        self.0.revision.send_modify(|revision| *revision += 1);
+    }
+
+    fn create(&self, at: &ResourceInfo, mut object: Value) -> Result<Value, Status> {
+        let (group, plural) = (&*at.gvr.group, &*at.gvr.resource);
+        let name = meta::name(&object).to_owned();
+        let mut key = key(at);
+        key.3.clone_from(&name);
+        if self.0.objects.lock().unwrap().contains_key(&key) {
+            return Err(Status::already_exists(group, plural, &name));
+        }
+        strategy(group, plural).prepare_create(&mut object);
+        let causes = strategy(group, plural).validate(&object);
+        if !causes.is_empty() {
+            return Err(Status::invalid(group, plural, &name, causes));
+        }
+        object["metadata"]["uid"] = format!("uid-{}", self.revision()).into();
+        Ok(self.put(key, object))
+    }
+
+    fn update(&self, at: &ResourceInfo, mut new: Value) -> Result<Value, Status> {
+        let (key, old) = self.existing(at)?;
+        let (group, plural) = (&*at.gvr.group, &*at.gvr.resource);
+        if meta::resource_version(&new) != meta::resource_version(&old) {
+            return Err(Status::conflict(group, plural, &at.name, "the object has been modified"));
+        }
+        let rules = strategy(group, plural);
+        let fields = match at.subresource.as_str() {
+            "" => None,
+            "status" => Some(["status"].as_slice()),
+            other => Some(rules.writable_subresource(other).ok_or_else(Status::no_such_path)?),
+        };
+        if let Some(fields) = fields {
+            let mut kept = old.clone();
+            fields.iter().for_each(|field| kept[field] = new[field].take());
+            new = kept;
+        } else {
+            new["status"] = old["status"].clone();
+            rules.prepare_update(&mut new, &old);
+        }
+        if meta::is_deleting(&new) && !rules.is_held(&new) {
+            self.remove(&key);
+            return Ok(new);
+        }
+        Ok(self.put(key, new))
+    }
+
+    fn delete(&self, at: &ResourceInfo) -> Result<Value, Status> {
+        let (key, mut object) = self.existing(at)?;
+        let rules = strategy(&at.gvr.group, &at.gvr.resource);
+        rules.check_delete(&object)?;
+        if !rules.is_held(&object) {
+            self.remove(&key);
+            return Ok(object);
+        }
+        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        rules.prepare_delete(&mut object);
+        Ok(self.put(key, object))
+    }
+
+    fn existing(&self, at: &ResourceInfo) -> Result<(Key, Value), Status> {
+        let key = key(at);
+        let found = self.0.objects.lock().unwrap().get(&key).cloned();
+        let object = found.ok_or_else(|| Status::not_found(&at.gvr.group, &at.gvr.resource, &at.name))?;
+        Ok((key, object))
+    }
+
+    fn answer(&self, info: &RequestInfo, body: &[u8]) -> Result<Value, Status> {
+        let at = info.resource.as_ref().unwrap();
+        if !matches!(info.verb, Verb::Get | Verb::List) {
+            let mut failures = self.0.failures.lock().unwrap();
+            if let Some(left) = failures.checked_sub(1) {
+                *failures = left;
+                return Err(Status::internal("a failure on purpose"));
+            }
+        }
+        let object = || serde_json::from_slice(body).unwrap();
+        match info.verb {
+            Verb::Get => self.existing(at).map(|(_, object)| object),
+            Verb::List => {
+                let version = self.revision().to_string();
+                Ok(json!({"metadata": {"resourceVersion": version}, "items": self.list(at)}))
+            }
+            Verb::Create => self.create(at, object()),
+            Verb::Update => self.update(at, object()),
+            Verb::Delete => self.delete(at),
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+}
+
+fn resource(path: &str) -> ResourceInfo {
+    RequestInfo::parse(&http::Method::GET, path, None).unwrap().resource.unwrap()
+}
+
+fn key(at: &ResourceInfo) -> Key {
+    let namespace = if &*at.gvr.resource == "namespaces" { String::new() } else { at.namespace.clone() };
+    (at.gvr.group.to_string(), at.gvr.resource.to_string(), namespace, at.name.clone())
+}
+
+#[async_trait]
+impl Loopback for Fake {
+    async fn send(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let info = RequestInfo::parse(&parts.method, parts.uri.path(), parts.uri.query()).unwrap();
+        if info.verb == Verb::Watch {
+            let version: u64 = info.query.get("resourceVersion").unwrap().parse().unwrap();
+            return Response::new(Body::stream(UntilChange::new(self.0.revision.subscribe(), version)));
+        }
+        let body = body.collect(1 << 20).await.unwrap();
+        let (code, bytes) = match self.answer(&info, &body) {
+            Ok(value) => (200, value.to_string().into_bytes()),
+            Err(refusal) => (refusal.code, refusal.to_json()),
+        };
+        http::Response::builder().status(code).body(Body::full(bytes)).unwrap()
+    }
+}
+
+/// A watch that carries no events but ends at the next change, whereupon the follower lists again.
+struct UntilChange(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl UntilChange {
+    fn new(mut revisions: watch::Receiver<u64>, version: u64) -> Self {
+        Self(Box::pin(async move {
+            let _ = revisions.wait_for(|revision| *revision > version).await;
+        }))
+    }
+}
+
+impl http_body::Body for UntilChange {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        ready!(self.0.as_mut().poll(cx));
+        Poll::Ready(None)
+    }
+}
+
+/// The tests' own check of what they stand on.
+#[test]
+fn the_catalog_has_every_built_in_group() {
+    let core = GroupVersion::new("", "v1");
+    assert_eq!(catalog().snapshot().owner(&core), Some(Owner::Local));
+}

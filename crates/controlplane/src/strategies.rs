@@ -1,0 +1,95 @@
+//! What a schema cannot say of the built-in resources: a file each, found by group and resource.
+//!
+//! A strategy runs beside its schema, so what the schema already refuses is not refused here again.
+
+mod apiservices;
+mod causes;
+mod configmaps;
+mod dataplaneservices;
+mod datasources;
+mod events;
+mod externalnames;
+mod keyed;
+mod names;
+pub(crate) mod namespaces;
+mod secrets;
+
+use detectviz_server::strategy::{Plain, Strategy};
+use std::sync::Arc;
+
+/// The special rules of `resource` in `group` (empty for the core group); [`Plain`] where there are none.
+pub fn strategy(group: &str, resource: &str) -> Arc<dyn Strategy> {
+    match (group, resource) {
+        ("", "namespaces") => Arc::new(namespaces::Namespaces),
+        ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
+        ("", "secrets") => Arc::new(secrets::Secrets),
+        ("", "events") => Arc::new(events::Events),
+        ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
+        ("aggregation.grafana.app", "dataplaneservices") => Arc::new(dataplaneservices::DataPlaneServices),
+        ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
+        ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
+        _ => Arc::new(Plain),
+    }
+}
+
+/// Removes what a client may not set when it creates an object: its status.
+fn reset_status(object: &mut serde_json::Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove("status");
+    }
+}
+
+/// The text at `pointer`; empty when there is none.
+fn text<'a>(object: &'a serde_json::Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
+/// A fault as `field: message`, as it reads in a status.
+#[cfg(test)]
+fn read(causes: &[detectviz_api::Cause]) -> Vec<String> {
+    causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// No built-in resource may be left with the plain rules by a misspelt name.
+    #[test]
+    fn every_definition_has_its_strategy() {
+        let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
+            "group": "?", "version": "?"}, "involvedObject": {"namespace": "b"}});
+        for builder in crate::definitions::groups().unwrap() {
+            for definition in &builder.definitions {
+                let strategy = strategy(&builder.group, &definition.names.plural);
+                let held = strategy.is_held(&json!({"spec": {"finalizers": ["kubernetes"]}}));
+                assert!(held || !strategy.validate(&bad).is_empty(), "{}", definition.names.plural);
+            }
+        }
+        assert!(strategy("apps", "configmaps").validate(&bad).is_empty());
+    }
+
+    #[test]
+    fn no_strategy_fails_on_an_object_of_another_shape() {
+        for builder in crate::definitions::groups().unwrap() {
+            for definition in &builder.definitions {
+                let strategy = strategy(&builder.group, &definition.names.plural);
+                let odd = [
+                    json!({"metadata": 1, "spec": [], "data": 1, "stringData": [], "status": "x", "type": 1}),
+                    json!({"metadata": {"labels": 3}, "spec": {"finalizers": 1, "service": 2, "caBundle": 3},
+                        "data": {"k": 1}, "stringData": {"k": 1}}),
+                    Value::Null,
+                ];
+                for mut object in odd {
+                    let old = object.clone();
+                    strategy.prepare_create(&mut object);
+                    strategy.prepare_update(&mut object, &old);
+                    strategy.prepare_delete(&mut object);
+                    strategy.validate(&object);
+                    strategy.validate_update(&object, &old);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! APIServices: the name says the group-version, and what stands in `spec` must fit together.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use detectviz_api::Cause;
+use detectviz_server::strategy::Strategy;
+use serde_json::Value;
+
+use super::causes::{forbidden, invalid, required};
+use super::{names, reset_status, text};
+
+pub(super) struct ApiServices;
+
+impl Strategy for ApiServices {
+    fn prepare_create(&self, object: &mut Value) {
+        reset_status(object);
+    }
+
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let spec = &object["spec"];
+        if spec.is_null() {
+            return vec![required("spec", "")];
+        }
+        let mut faults = names::faults(object);
+        if text(spec, "/group").is_empty() && spec["version"] != "v1" {
+            faults
+                .push(required("spec.group", "only v1 may have an empty group and it better be legacy kube"));
+        }
+        faults.extend(if spec["service"].is_object() { remote_faults(spec) } else { local_faults(spec) });
+        faults
+    }
+}
+
+/// What an APIService without a service may not have: there is nothing to connect to.
+fn local_faults(spec: &Value) -> Vec<Cause> {
+    let mut faults = Vec::new();
+    let bundle = text(spec, "/caBundle");
+    if !bundle.is_empty() {
+        faults.push(invalid("spec.caBundle", &size(bundle), "local APIServices may not have a caBundle"));
+    }
+    if spec["insecureSkipTLSVerify"] == true {
+        let why = "local APIServices may not have insecureSkipTLSVerify";
+        faults.push(invalid("spec.insecureSkipTLSVerify", "true", why));
+    }
+    faults
+}
+
+fn remote_faults(spec: &Value) -> Vec<Cause> {
+    let mut faults = Vec::new();
+    for field in ["namespace", "name"] {
+        if text(&spec["service"], &format!("/{field}")).is_empty() {
+            faults.push(required(&format!("spec.service.{field}"), ""));
+        }
+    }
+    if text(spec, "/group").is_empty() {
+        faults.push(forbidden("spec.service", "the core group is always served by this server itself"));
+    }
+    let bundle = text(spec, "/caBundle");
+    if spec["insecureSkipTLSVerify"] == true && !bundle.is_empty() {
+        faults.push(invalid("spec.insecureSkipTLSVerify", "true", "may not be true if caBundle is present"));
+    }
+    if !bundle.is_empty() && !has_certificate(bundle) {
+        let why = "must hold at least one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE";
+        faults.push(invalid("spec.caBundle", &size(bundle), why));
+    }
+    faults
+}
+
+/// How large a bundle is, in place of the bundle itself.
+fn size(bundle: &str) -> String {
+    format!("{} bytes", super::keyed::decoded_len(bundle))
+}
+
+/// Whether `bundle` holds a PEM certificate. What is no base64 passes: that is the schema's to refuse.
+fn has_certificate(bundle: &str) -> bool {
+    let Ok(bytes) = STANDARD.decode(bundle) else { return true };
+    let pem = String::from_utf8_lossy(&bytes);
+    let begin = pem.find("-----BEGIN CERTIFICATE-----");
+    begin.is_some_and(|begin| pem[begin..].contains("-----END CERTIFICATE-----"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategies::read;
+    use serde_json::json;
+
+    fn check(name: &str, spec: &Value, expected: &[&str]) {
+        let object = json!({"metadata": {"name": name}, "spec": spec});
+        let faults = read(&ApiServices.validate(&object));
+        assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+        for (fault, expected) in faults.iter().zip(expected) {
+            assert!(fault.starts_with(expected), "{fault} should start with {expected}");
+        }
+    }
+
+    #[test]
+    fn the_name_says_the_group_version() {
+        check("v1.", &json!({"version": "v1"}), &[]);
+        check("v1.example.org", &json!({"group": "example.org", "version": "v1"}), &[]);
+        check(
+            "x",
+            &json!({"group": "example.org", "version": "v1"}),
+            &[
+                "metadata.name: Invalid value: \"x\": must be `spec.version+\".\"+spec.group`: \"v1.example.org\"",
+            ],
+        );
+        check(
+            "1.",
+            &json!({"version": "1"}),
+            &["spec.version: Invalid value: \"1\": a DNS-1035 label", "spec.group: Required value: only v1"],
+        );
+        check("v1.A", &json!({"group": "A", "version": "v1"}), &["spec.group: Invalid value: \"A\""]);
+        check("v1.", &Value::Null, &["spec: Required value"]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_service_stands_only_beside_one() {
+        let local =
+            json!({"group": "a.b", "version": "v1", "caBundle": "eA==", "insecureSkipTLSVerify": true});
+        check(
+            "v1.a.b",
+            &local,
+            &[
+                "spec.caBundle: Invalid value: \"1 bytes\": local APIServices may not have a caBundle",
+                "spec.insecureSkipTLSVerify: Invalid value: \"true\": local APIServices may not have",
+            ],
+        );
+        let mut remote = local;
+        remote["service"] = json!({"port": 443});
+        check(
+            "v1.a.b",
+            &remote,
+            &[
+                "spec.service.namespace: Required value",
+                "spec.service.name: Required value",
+                "spec.insecureSkipTLSVerify: Invalid value: \"true\": may not be true if caBundle is present",
+                "spec.caBundle: Invalid value: \"1 bytes\": must hold at least one certificate in PEM",
+            ],
+        );
+        let service = json!({"namespace": "a", "name": "b"});
+        check(
+            "v1.",
+            &json!({"version": "v1", "service": service}),
+            &["spec.service: Forbidden: the core group"],
+        );
+    }
+
+    #[test]
+    fn a_bundle_holds_certificates() {
+        let pem = STANDARD.encode("# mine\n-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+        let service = json!({"namespace": "a", "name": "b"});
+        let spec = json!({"group": "a.b", "version": "v1", "service": service, "caBundle": pem});
+        check("v1.a.b", &spec, &[]);
+    }
+
+    #[test]
+    fn a_new_object_has_no_status() {
+        let mut object = json!({"spec": {}, "status": {"conditions": []}});
+        ApiServices.prepare_create(&mut object);
+        assert_eq!(object, json!({"spec": {}}));
+    }
+}

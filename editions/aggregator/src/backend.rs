@@ -1,0 +1,231 @@
+//! A backend is an endpoint with a client kept for it. Backends are made once for equal endpoints and shared; a new
+//! certificate of ours, or a changed endpoint, makes a new one while requests under way finish on the old.
+
+use bytes::Bytes;
+use detectviz_client::{ClientIdentity, Dialer, Target, TlsOptions, Transport, TransportError, TransportOptions};
+use detectviz_core::http::{Body, Request, Response};
+use http::{HeaderValue, StatusCode, header};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::error::{BuildError, FetchError, Unavailable};
+use crate::proxy::headers::{self, HOP};
+use crate::spec::Endpoint;
+
+/// How long a probe or a discovery document may take; upstream's limit for its probe.
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The client of one endpoint.
+pub(crate) struct Backend {
+    /// Scheme, host and port, for messages.
+    pub(crate) url: String,
+    /// The `Host` of every request: the name in the backend's certificate.
+    pub(crate) host: HeaderValue,
+    /// This server's name in [`HOP`] headers.
+    pub(crate) hop: HeaderValue,
+    transport: Transport,
+    identity: Arc<ClientIdentity>,
+}
+
+/// A document, or the word that it has not changed.
+pub(crate) enum Fetched {
+    /// The document, and the entity tag to ask with the next time.
+    Document { bytes: Bytes, etag: Option<HeaderValue> },
+    /// It is still the one with the entity tag that was sent.
+    NotModified,
+}
+
+impl Backend {
+    /// Sends a request as it is.
+    ///
+    /// # Errors
+    /// [`TransportError`] with the phase that failed.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        self.transport.send(request).await
+    }
+
+    /// The document at `path`, asked for under the aggregator's own identity. Redirects are not followed: they fail
+    /// like any status code that is no success.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the text carries nothing of the answer's body.
+    pub(crate) async fn fetch(
+        &self,
+        path: &str,
+        accept: &'static str,
+        known: Option<&HeaderValue>,
+        limit: usize,
+    ) -> Result<Fetched, FetchError> {
+        let fetch = async {
+            let response = self.send(self.own_request(path, accept, known)).await?;
+            match response.status() {
+                StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
+                code if !code.is_success() => {
+                    return Err(FetchError::Code { url: format!("{}{path}", self.url), code: code.as_u16() });
+                }
+                _ => {}
+            }
+            let etag = response.headers().get(header::ETAG).cloned();
+            Ok(Fetched::Document { bytes: response.into_body().collect(limit).await?, etag })
+        };
+        tokio::time::timeout(FETCH_TIMEOUT, fetch).await.unwrap_or(Err(FetchError::TimedOut(FETCH_TIMEOUT)))
+    }
+
+    fn own_request(&self, path: &str, accept: &'static str, known: Option<&HeaderValue>) -> Request {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = path.parse().expect("a group-version's path is a URI");
+        let fields = request.headers_mut();
+        fields.insert(header::HOST, self.host.clone());
+        fields.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        fields.insert(HOP, self.hop.clone());
+        fields.extend(known.map(|etag| (header::IF_NONE_MATCH, etag.clone())));
+        headers::set_aggregator_identity(fields);
+        request
+    }
+}
+
+/// Makes backends and remembers those in use.
+pub(crate) struct Backends {
+    dialer: Dialer,
+    front_proxy: FrontProxy,
+    hop: HeaderValue,
+    in_use: Mutex<HashMap<Endpoint, Weak<Backend>>>,
+}
+
+impl Backends {
+    /// Backends that are dialled by `dialer` and shown the certificate in `files` (certificate, key).
+    pub(crate) fn new(dialer: Dialer, files: (PathBuf, PathBuf)) -> Self {
+        let hop = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
+        Self {
+            dialer,
+            front_proxy: FrontProxy { files, last: Mutex::default() },
+            hop: hop.expect("a UUID is made of visible characters"),
+            in_use: Mutex::default(),
+        }
+    }
+
+    /// The backend at `endpoint`: the one in use, if nothing about it changed.
+    ///
+    /// # Errors
+    /// When the endpoint cannot be a backend, or our own certificate cannot be read.
+    pub(crate) async fn get(&self, endpoint: &Endpoint) -> Result<Arc<Backend>, Unavailable> {
+        let fail = |why: &BuildError| Unavailable::Backend { url: endpoint.url(), why: why.to_string() };
+        let identity = self.front_proxy.load().await.map_err(|why| fail(&why))?;
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(have) = in_use.get(endpoint).and_then(Weak::upgrade)
+            && Arc::ptr_eq(&have.identity, &identity)
+        {
+            return Ok(have);
+        }
+        let made = Arc::new(self.make(endpoint, identity).map_err(|why| fail(&why))?);
+        in_use.retain(|_, backend| backend.strong_count() > 0);
+        in_use.insert(endpoint.clone(), Arc::downgrade(&made));
+        Ok(made)
+    }
+
+    fn make(&self, endpoint: &Endpoint, identity: Arc<ClientIdentity>) -> Result<Backend, BuildError> {
+        let tls = TlsOptions {
+            ca_bundle_pem: endpoint.ca_bundle.clone(),
+            server_name: endpoint.server_name.clone(),
+            insecure_skip_verify: endpoint.insecure,
+            client_identity: Some(Arc::clone(&identity)),
+            ..TlsOptions::default()
+        };
+        let target = Target { host: endpoint.host.clone(), port: endpoint.port, tls: Some(tls) };
+        let transport = Transport::new(target, self.dialer.clone(), &TransportOptions::default())?;
+        let host = HeaderValue::from_str(&endpoint.server_name)
+            .expect("the transport has refused a server name that is no DNS name");
+        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, identity })
+    }
+}
+
+/// Our own certificate, read again each time so that a renewed one is used without a restart.
+struct FrontProxy {
+    files: (PathBuf, PathBuf),
+    last: Mutex<Option<(Vec<u8>, Vec<u8>, Arc<ClientIdentity>)>>,
+}
+
+impl FrontProxy {
+    async fn load(&self) -> Result<Arc<ClientIdentity>, BuildError> {
+        let fail = |error: std::io::Error| BuildError::Identity(error.to_string());
+        let chain = tokio::fs::read(&self.files.0).await.map_err(fail)?;
+        let key = tokio::fs::read(&self.files.1).await.map_err(fail)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, identity)) = last.as_ref().filter(|have| have.0 == chain && have.1 == key) {
+            return Ok(Arc::clone(identity));
+        }
+        let identity = Arc::new(parse(&chain, &key)?);
+        *last = Some((chain, key, Arc::clone(&identity)));
+        Ok(identity)
+    }
+}
+
+fn parse(chain: &[u8], key: &[u8]) -> Result<ClientIdentity, BuildError> {
+    let fail = |error: rustls_pki_types::pem::Error| BuildError::Identity(error.to_string());
+    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    if chain.is_empty() {
+        return Err(BuildError::Identity("the file must hold a PEM certificate".to_owned()));
+    }
+    Ok(ClientIdentity { chain, key: PrivateKeyDer::from_pem_slice(key).map_err(fail)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detectviz_client::DialPolicy;
+
+    fn endpoint() -> Endpoint {
+        Endpoint {
+            host: "127.0.0.1".into(),
+            port: 1,
+            server_name: "svc.ns.svc".into(),
+            ca_bundle: None,
+            insecure: true,
+        }
+    }
+
+    fn write_identity(folder: &std::path::Path) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        std::fs::write(folder.join("crt"), certificate.pem()).unwrap();
+        std::fs::write(folder.join("key"), key.serialize_pem()).unwrap();
+    }
+
+    fn backends(folder: &std::path::Path) -> Backends {
+        let dialer = Dialer::new(Arc::new(DialPolicy::new()), FETCH_TIMEOUT);
+        Backends::new(dialer, (folder.join("crt"), folder.join("key")))
+    }
+
+    #[tokio::test]
+    async fn a_backend_is_remade_only_when_something_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        write_identity(folder.path());
+        let backends = backends(folder.path());
+        let first = backends.get(&endpoint()).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()));
+        let other = backends.get(&Endpoint { port: 2, ..endpoint() }).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        write_identity(folder.path());
+        assert!(!Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()), "our certificate was renewed");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_an_endpoint_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let backends = backends(folder.path());
+        let why = async |endpoint: Endpoint| backends.get(&endpoint).await.err().unwrap().to_string();
+        assert!(why(endpoint()).await.contains("read the front-proxy client certificate"));
+        write_identity(folder.path());
+        assert!(why(Endpoint { insecure: false, ..endpoint() }).await.contains("no CA bundle is given"));
+        let junk = Some(Bytes::from_static(b"junk"));
+        let junk = Endpoint { insecure: false, ca_bundle: junk, ..endpoint() };
+        assert!(why(junk).await.contains("must contain at least one certificate"));
+        for host in ["user@host", "a/b", "a b", ""] {
+            assert!(why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"), "{host}");
+        }
+    }
+}

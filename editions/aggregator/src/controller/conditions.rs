@@ -1,0 +1,95 @@
+//! Writes the `Available` condition: only when it differs, and again when someone else wrote in between.
+
+use detectviz_api::condition::Condition;
+use detectviz_api::{Reason, Status, condition};
+use detectviz_core::Loopback;
+use detectviz_core::informer::Informer;
+use serde_json::Value;
+use std::sync::Arc;
+
+use super::API_SERVICES;
+use crate::error::Unavailable;
+use crate::escape;
+
+/// How often a write that met another one is tried again before the next check has its turn.
+const MAX_TRIES: usize = 5;
+
+/// The condition's type.
+const AVAILABLE: &str = "Available";
+
+/// Reads and writes the conditions of APIServices.
+#[derive(Clone)]
+pub(super) struct Conditions {
+    pub(super) loopback: Arc<dyn Loopback>,
+    pub(super) api_services: Informer,
+}
+
+/// The condition that a check's outcome means.
+pub(super) fn available(outcome: Result<(), &Unavailable>) -> Condition {
+    match outcome {
+        Ok(()) => Condition::new(AVAILABLE, true, "Passed", "all checks passed"),
+        Err(why) => Condition::new(AVAILABLE, false, why.reason(), why.to_string()),
+    }
+}
+
+impl Conditions {
+    /// Makes `wanted` the condition of the APIService `name`. An APIService that is gone needs none.
+    pub(super) async fn write(&self, name: &str, wanted: &Condition) {
+        if self.api_services.get("", name).is_some_and(|object| is_set(&object, wanted)) {
+            return;
+        }
+        match self.replace(name, wanted).await {
+            Err(fault) if !fault.is(Reason::NotFound) => {
+                tracing::warn!(apiservice = name, error = %fault, "write the condition of an APIService");
+            }
+            _ => {}
+        }
+    }
+
+    async fn replace(&self, name: &str, wanted: &Condition) -> Result<(), Status> {
+        let path = format!("{API_SERVICES}/{}", escape::path_segment(name));
+        let mut tries = 1;
+        loop {
+            let mut object = self.loopback.get(&path).await?;
+            if !wanted.apply(&mut object) {
+                return Ok(());
+            }
+            match self.loopback.update(&format!("{path}/status"), &object).await {
+                Err(fault) if fault.is(Reason::Conflict) && tries < MAX_TRIES => tries += 1,
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
+}
+
+fn is_set(object: &Value, wanted: &Condition) -> bool {
+    let wanted_texts = (wanted.status_text(), wanted.reason.as_str(), wanted.message.as_str());
+    condition::find(object, wanted.kind) == Some(wanted_texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_outcome_is_a_condition_in_upstreams_words() {
+        let passed = available(Ok(()));
+        assert_eq!((passed.reason.as_str(), passed.message.as_str()), ("Passed", "all checks passed"));
+        let why = Unavailable::Discovery { url: "https://a:1/apis/g/v1".into(), why: "no answer".into() };
+        let failed = available(Err(&why));
+        assert_eq!((failed.status, failed.reason.as_str()), (Some(false), "FailedDiscoveryCheck"));
+        assert_eq!(failed.message, "failing or missing response from https://a:1/apis/g/v1: no answer");
+    }
+
+    #[test]
+    fn a_condition_is_set_only_when_all_of_it_is() {
+        let mut object = json!({});
+        let passed = available(Ok(()));
+        assert!(!is_set(&object, &passed));
+        passed.apply(&mut object);
+        assert!(is_set(&object, &passed));
+        object["status"]["conditions"][0]["message"] = "another".into();
+        assert!(!is_set(&object, &passed));
+    }
+}

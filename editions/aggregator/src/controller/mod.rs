@@ -1,0 +1,149 @@
+//! Keeps one worker a remote APIService: compares what is wanted with who works, and changes only what differs.
+
+mod availability;
+mod conditions;
+mod discovery;
+mod worker;
+
+use detectviz_core::catalog::Owner;
+use detectviz_core::informer::Informer;
+use detectviz_core::{Loopback, RunContext, Stopped};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::runner::Shared;
+use crate::spec::Wanted;
+use conditions::Conditions;
+use worker::Worker;
+
+/// Where APIServices are.
+pub(crate) const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
+/// Where the hosts behind service names are.
+const EXTERNAL_NAMES: &str = "/apis/service.grafana.app/v0alpha1/externalnames";
+
+/// The post-start hook that is done once every existing remote APIService was handled.
+const HOOK: &str = "apiservice-availability";
+
+/// Held until an APIService was handled for the first time.
+type Unhandled = mpsc::Sender<Infallible>;
+
+/// Owns the workers.
+pub(crate) struct Controller {
+    shared: Arc<Shared>,
+    context: RunContext,
+    conditions: Conditions,
+    external_names: Informer,
+    employed: HashMap<String, Employed>,
+}
+
+/// A worker and how to talk to it.
+struct Employed {
+    wanted: watch::Sender<Wanted>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Employed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Controller {
+    /// Starts to follow APIServices and ExternalNames until `context` ends; then what was published is withdrawn.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        context: &RunContext,
+        loopback: Arc<dyn Loopback>,
+        stopped: Stopped,
+    ) {
+        let api_services = Informer::start(context, Arc::clone(&loopback), API_SERVICES);
+        let external_names = Informer::start(context, Arc::clone(&loopback), EXTERNAL_NAMES);
+        let conditions = Conditions { loopback, api_services };
+        let (unhandled, mut handled) = mpsc::channel(1);
+        context.post_start_hook(HOOK, async move {
+            // Nothing is ever sent: the end of all senders is the message.
+            while handled.recv().await.is_some() {}
+            Ok(())
+        });
+        let employed = HashMap::new();
+        let mut controller =
+            Self { shared, context: context.clone(), conditions, external_names, employed };
+        let context = context.clone();
+        context.clone().spawn_graceful(async move {
+            tokio::select! {
+                () = context.cancelled() => {}
+                () = controller.follow(unhandled) => {}
+            }
+            controller.dismiss(|_| true).await;
+            stopped.report(Ok(()));
+        });
+    }
+
+    async fn follow(&mut self, unhandled: Unhandled) {
+        let (mut services, mut names) = (self.conditions.api_services.clone(), self.external_names.clone());
+        services.synced().await;
+        names.synced().await;
+        let mut unhandled = Some(unhandled);
+        loop {
+            self.reconcile(unhandled.take().as_ref()).await;
+            tokio::select! {
+                () = services.changed() => {}
+                () = names.changed() => {}
+            }
+        }
+    }
+
+    async fn reconcile(&mut self, unhandled: Option<&Unhandled>) {
+        let mut wanted = self.wanted();
+        self.dismiss(|name| !wanted.contains_key(name)).await;
+        for (name, employed) in &self.employed {
+            let Some(wanted) = wanted.remove(name) else { continue };
+            employed.wanted.send_if_modified(|have| {
+                let changed = *have != wanted;
+                *have = wanted;
+                changed
+            });
+        }
+        for (name, wanted) in wanted {
+            let employed = self.employ(wanted, unhandled.cloned());
+            self.employed.insert(name, employed);
+        }
+    }
+
+    fn wanted(&self) -> HashMap<String, Wanted> {
+        let host = |namespace: &str, name: &str| {
+            let external_name = self.external_names.get(namespace, name)?;
+            external_name.pointer("/spec/host").and_then(Value::as_str).map(str::to_owned)
+        };
+        let objects = self.conditions.api_services.objects();
+        let read = objects.values().filter_map(|object| Wanted::read(object, host));
+        read.map(|wanted| (wanted.name.clone(), wanted)).collect()
+    }
+
+    fn employ(&self, wanted: Wanted, unhandled: Option<Unhandled>) -> Employed {
+        let (sender, receiver) = watch::channel(wanted);
+        let worker = Worker::new(Arc::clone(&self.shared), self.context.clone(), self.conditions.clone());
+        Employed { wanted: sender, task: tokio::spawn(worker.run(receiver, unhandled)) }
+    }
+
+    /// Ends the workers whose names `gone` picks, and only then takes back what they published.
+    async fn dismiss(&mut self, gone: impl Fn(&str) -> bool) {
+        let ended = |name: &String, employed: &mut Employed| gone(name) || employed.task.is_finished();
+        for (name, mut employed) in self.employed.extract_if(ended) {
+            employed.task.abort();
+            if let Err(fault) = (&mut employed.task).await
+                && fault.is_panic()
+            {
+                tracing::error!(apiservice = name, error = %fault, "worker of an APIService failed");
+            }
+            let gv = employed.wanted.borrow().group_version.clone();
+            self.shared.routes.remove(&gv);
+            self.shared.catalog.withdraw(&gv, Owner::Aggregated);
+            self.shared.metrics.remove(&name);
+        }
+    }
+}

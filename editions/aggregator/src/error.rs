@@ -1,0 +1,99 @@
+//! Why a remote APIService is not available: a reason for programs, in kube-aggregator's words where it has them, and
+//! a message for people.
+
+use detectviz_api::{Reason, Status};
+use detectviz_client::{TargetError, TransportError};
+use detectviz_core::catalog::Taken;
+use detectviz_core::http::CollectError;
+use std::error::Error;
+use std::time::Duration;
+
+/// A failed check of an APIService. Texts end up in its condition; none carries a backend's answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unavailable {
+    /// There is no `ExternalName` for `spec.service`.
+    #[error(
+        "service/{name} in {namespace:?} is not present: an ExternalName of this name and namespace must say its host"
+    )]
+    ServiceNotFound { namespace: String, name: String },
+    /// `spec.service.port` cannot be a port.
+    #[error("service/{name} in {namespace:?} is not listening on port {port}: a port must be from 1 to 65535")]
+    ServicePort { namespace: String, name: String, port: i64 },
+    /// The backend's address or TLS options make no client.
+    #[error("use backend {url}: {why}")]
+    Backend { url: String, why: String },
+    /// The backend did not answer as an API server does.
+    #[error("failing or missing response from {url}: {why}")]
+    Discovery { url: String, why: String },
+    /// Someone else serves the group-version.
+    #[error("{0}")]
+    Taken(#[from] Taken),
+}
+
+impl Unavailable {
+    /// The condition's reason.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::ServiceNotFound { .. } => "ServiceNotFound",
+            Self::ServicePort { .. } => "ServicePortError",
+            Self::Backend { .. } | Self::Discovery { .. } => "FailedDiscoveryCheck",
+            Self::Taken(_) => "GroupVersionTaken",
+        }
+    }
+}
+
+/// Why there is no client of a backend.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    /// Our own certificate cannot be read.
+    #[error("read the front-proxy client certificate: {0}")]
+    Identity(String),
+    /// Host or TLS options do not work.
+    #[error("{}", chain(.0))]
+    Target(#[from] TargetError),
+}
+
+/// Why a document could not be fetched from a backend.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// No answer.
+    #[error("{}", .0.report())]
+    Transport(#[from] TransportError),
+    /// An answer that could not be read whole.
+    #[error(transparent)]
+    Body(#[from] CollectError),
+    /// The answer did not come in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The answer has a status code that says it is not the document.
+    #[error("bad status from {url}: {code}")]
+    Code { url: String, code: u16 },
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
+    }
+}
+
+/// 501, for what the aggregator does not do.
+pub(crate) const NOT_IMPLEMENTED: (&str, u16) = ("NotImplemented", 501);
+/// 502, for what a backend must not do.
+pub(crate) const BAD_GATEWAY: (&str, u16) = ("BadGateway", 502);
+/// 508, for a request that goes round.
+pub(crate) const LOOP_DETECTED: (&str, u16) = ("LoopDetected", 508);
+
+/// After how many seconds a client should try again.
+const RETRY_AFTER: u32 = 1;
+
+/// A `Status` of a gateway: upstream's reasons have no word for these codes.
+pub(crate) fn refused((reason, code): (&str, u16), message: impl Into<String>) -> Status {
+    Status { reason: reason.to_owned(), code, ..Status::failure(Reason::InternalError, message) }
+}
+
+/// 503 that says when to try again.
+pub(crate) fn try_later(message: String) -> Status {
+    Status::failure(Reason::ServiceUnavailable, message).retry_after(RETRY_AFTER)
+}

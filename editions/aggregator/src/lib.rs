@@ -1,0 +1,31 @@
+//! Other API servers behind this one's address: for each remote `APIService` a backend, a probe, an entry in the
+//! catalog, and a handler that forwards. Kubernetes' kube-aggregator, with Grafana's `ExternalName` for a Service.
+//!
+//! ```text
+//! APIService + ExternalName → controller → worker (probe, discovery) → condition, catalog, routes
+//! request → link (routes) → proxy → backend
+//! ```
+
+mod backend;
+mod controller;
+mod error;
+mod escape;
+mod link;
+mod metrics;
+mod proxy;
+mod runner;
+mod spec;
+
+pub use runner::Runner;
+
+use detectviz_core::{Provider, Registration, edition, toggles};
+use std::sync::Arc;
+
+inventory::submit! {
+    Registration {
+        name: edition::AGGREGATOR,
+        toggle: toggles::KUBERNETES_AGGREGATOR,
+        implementation: "detectviz-aggregator",
+        provider: Provider::Aggregator(|| Arc::new(Runner::default())),
+    }
+}

@@ -1,0 +1,71 @@
+//! What of a backend's answer may reach the client: no redirect, no upgrade, no hop-by-hop header.
+
+use detectviz_api::Status;
+use detectviz_core::RunContext;
+use detectviz_core::http::Response;
+use http::{StatusCode, header};
+
+use super::{body, headers};
+use crate::error::{BAD_GATEWAY, refused};
+
+/// Judges an answer's head; its body streams on, until `end` if there is one.
+///
+/// # Errors
+/// 502 for a redirect, which would make the client carry its credentials elsewhere (CVE-2022-3172), and for an
+/// upgrade that nobody asked for.
+pub(super) fn accept(name: &str, answer: Response, end: Option<RunContext>) -> Result<Response, Status> {
+    let code = answer.status();
+    if code.is_informational() || (code.is_redirection() && code != StatusCode::NOT_MODIFIED) {
+        let what = if code.is_redirection() { "redirect the request" } else { "switch protocols" };
+        let message = format!("the backend of APIService {name:?} tried to {what}, which is not permitted");
+        return Err(refused(BAD_GATEWAY, message));
+    }
+    let (head, body) = answer.into_parts();
+    let mut fields = head.headers;
+    headers::strip_hop_by_hop(&mut fields);
+    if code == StatusCode::NOT_MODIFIED {
+        fields.remove(header::LOCATION);
+    }
+    let body = body::without_forged_trailers(body);
+    let body = match end {
+        Some(context) => body::until(context, body),
+        None => body,
+    };
+    // Status and headers alone: extensions of the outgoing connection are none of the incoming one's business.
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    *response.headers_mut() = fields;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detectviz_core::http::Body;
+
+    fn answer(code: u16) -> Response {
+        let builder = http::Response::builder().status(code).header("location", "https://elsewhere");
+        builder.header("connection", "x-hop").header("x-hop", "1").body(Body::full("x")).unwrap()
+    }
+
+    #[test]
+    fn no_redirect_and_no_upgrade_reaches_the_client() {
+        for code in (300..400).filter(|code| *code != 304).chain([100, 101]) {
+            let status = accept("v1.a", answer(code), None).err().unwrap();
+            assert_eq!(status.code, 502, "{code}");
+            assert!(!status.message.contains("elsewhere"));
+        }
+        let response = accept("v1.a", answer(304), None).unwrap();
+        assert!(response.headers().is_empty(), "{:?}", response.headers());
+    }
+
+    #[test]
+    fn other_answers_keep_all_but_hop_by_hop_headers() {
+        for code in [200, 201, 404, 500, 503] {
+            let response = accept("v1.a", answer(code), None).unwrap();
+            assert_eq!(response.status(), code);
+            let left: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
+            assert_eq!(left, ["location"]);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The runner's two steps: `configure` makes the link with no routes yet, `run` starts what fills them.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use detectviz_client::{DialPolicy, Dialer, TransportOptions};
+use detectviz_core::{AggregatorRunner, Catalog, Delegate, Loopback, RunContext, Setup, Stopped};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::backend::Backends;
+use crate::controller::Controller;
+use crate::link::{Link, Routes};
+use crate::metrics::ProxyMetrics;
+
+/// What link and controller share.
+pub(crate) struct Shared {
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) backends: Backends,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) interval: Duration,
+}
+
+/// The aggregator of API servers. May be configured and run again after its run has ended.
+#[derive(Default)]
+pub struct Runner {
+    configured: Mutex<Option<Arc<Shared>>>,
+    metrics: OnceLock<ProxyMetrics>,
+}
+
+impl Runner {
+    fn shared(&self, setup: Setup) -> Shared {
+        let policy = DialPolicy::new();
+        policy.deny_listener(setup.listener);
+        let dialer = Dialer::new(Arc::new(policy), TransportOptions::default().connect_timeout);
+        Shared {
+            routes: Arc::default(),
+            backends: Backends::new(dialer, setup.options.proxy_client_files()),
+            metrics: self.metrics.get_or_init(|| ProxyMetrics::register(&setup.metrics)).clone(),
+            interval: setup.options.aggregator.availability_interval,
+            catalog: setup.catalog,
+        }
+    }
+}
+
+#[async_trait]
+impl detectviz_core::Runner for Runner {
+    async fn configure(&self, setup: Setup, delegate: Arc<dyn Delegate>) -> anyhow::Result<Arc<dyn Delegate>> {
+        let shared = Arc::new(self.shared(setup));
+        let (routes, catalog) = (Arc::clone(&shared.routes), Arc::clone(&shared.catalog));
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        Ok(Arc::new(Link { routes, catalog, delegate }))
+    }
+
+    async fn run(
+        &self,
+        context: RunContext,
+        loopback: Arc<dyn Loopback>,
+        stopped: Stopped,
+    ) -> anyhow::Result<()> {
+        let shared = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let shared = shared.context("run the aggregator: it must be configured first")?;
+        Controller::start(shared, &context, loopback, stopped);
+        Ok(())
+    }
+}
+
+impl AggregatorRunner for Runner {}

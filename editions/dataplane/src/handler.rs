@@ -1,0 +1,129 @@
+//! A query, in a straight line: read, check, fetch settings, call the plugin, pass on the answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use detectviz_api::{Status, request_info::ResourceInfo};
+use detectviz_core::http::{Body, CollectError, Request, Response};
+use detectviz_core::{Context, Handler, Loopback, Options};
+use detectviz_pluginv2::proto::{DataFrameFormat, DataQuery, QueryDataRequest, QueryDataResponse};
+use http::{HeaderValue, header};
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use crate::context::plugin_context;
+use crate::metrics::Metrics;
+use crate::plugin::{Connection, Plugin, State};
+use crate::query::decode::{Target, decode};
+use crate::query::{answer, fault};
+use crate::settings::{self, Wanted};
+
+/// What all query handlers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) loopback: Arc<dyn Loopback>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) metrics: Metrics,
+}
+
+/// Answers the queries of one DataPlaneService.
+pub(crate) struct QueryHandler {
+    plugin_id: String,
+    /// The plugin, or why there is none.
+    plugin: Result<Arc<Plugin>, String>,
+    shared: Shared,
+}
+
+impl QueryHandler {
+    pub(crate) fn new(plugin_id: String, plugin: Result<Arc<Plugin>, String>, shared: Shared) -> Self {
+        Self { plugin_id, plugin, shared }
+    }
+
+    async fn answer(&self, context: &Context, request: Request) -> Result<Response, Status> {
+        let resource = context.info.require_resource()?;
+        let target = Target { plugin_id: &self.plugin_id, uid: &resource.name };
+        let body = self.read(request).await?;
+        let queries = decode(&body, target, OffsetDateTime::now_utc()).map_err(bad_request)?;
+        let request = self.request(context, resource, queries).await?;
+        let answer = self.call(&resource.namespace, request).await?;
+        respond(answer::encode(&answer.responses).map_err(Status::internal)?)
+    }
+
+    async fn read(&self, request: Request) -> Result<Bytes, Status> {
+        let body = request.into_body().collect(self.shared.options.limits.max_body_bytes).await;
+        body.map_err(|fault| match fault {
+            CollectError::TooLarge { .. } => fault::too_large(format!("read the query request: {fault}")),
+            CollectError::Read(_) => bad_request(fault),
+        })
+    }
+
+    /// The plugin call: nothing in it comes from the client but the checked queries and its proven name.
+    async fn request(
+        &self,
+        context: &Context,
+        resource: &ResourceInfo,
+        queries: Vec<DataQuery>,
+    ) -> Result<QueryDataRequest, Status> {
+        let plugin = self.plugin()?;
+        let wanted = Wanted {
+            group: &resource.gvr.group,
+            namespace: &resource.namespace,
+            uid: &resource.name,
+            plugin_id: &self.plugin_id,
+        };
+        let settings = settings::load(&*self.shared.loopback, &wanted).await?;
+        let context = plugin_context(&context.identity, &resource.namespace, &plugin.manifest, settings);
+        Ok(QueryDataRequest {
+            plugin_context: Some(context.map_err(bad_request)?),
+            queries,
+            format: DataFrameFormat::Json.into(),
+            ..QueryDataRequest::default()
+        })
+    }
+
+    fn plugin(&self) -> Result<&Plugin, Status> {
+        self.plugin.as_deref().map_err(|why| fault::no_plugin(why))
+    }
+
+    fn connection(&self) -> Result<Connection, Status> {
+        match self.plugin()?.state() {
+            State::Running(connection) => Ok(connection),
+            State::Starting => Err(fault::not_running(&self.plugin_id, "it is being started")),
+            State::Failed(why) => Err(fault::not_running(&self.plugin_id, &why)),
+            State::Stopped => Err(fault::not_running(&self.plugin_id, "the server is going down")),
+        }
+    }
+
+    async fn call(&self, namespace: &str, request: QueryDataRequest) -> Result<QueryDataResponse, Status> {
+        let (plugin, limit) = (self.plugin_id.as_str(), self.shared.options.dataplane.query_timeout);
+        let connection = self.connection()?;
+        match timeout(limit, connection.query_data(namespace, request, limit)).await {
+            Ok(answer) => answer.map_err(|status| fault::grpc(plugin, &status, limit)),
+            Err(_) => Err(fault::timed_out(plugin, limit)),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for QueryHandler {
+    async fn handle(&self, context: Arc<Context>, request: Request) -> Result<Response, Status> {
+        let result = self.answer(&context, request).await;
+        let code = result.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
+        // A plugin id that is not installed is a user's text: no series for it.
+        if self.plugin.is_ok() {
+            self.shared.metrics.count_query(&self.plugin_id, code);
+        }
+        result
+    }
+}
+
+fn bad_request(fault: impl std::fmt::Display) -> Status {
+    Status::bad_request(fault.to_string())
+}
+
+fn respond(body: Vec<u8>) -> Result<Response, Status> {
+    let mut response = Response::new(Body::full(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,207 @@
+//! One process of a plugin, from its start to its end. Whoever has it must end it; a dropped one is killed.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use detectviz_pluginv2::handshake::{self, APP_VERSION, MAX_LINE_BYTES, UNIX_SOCKET_DIR};
+use detectviz_pluginv2::health::health_check_response::ServingStatus;
+use detectviz_pluginv2::{Address, Handshake, HandshakeError};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::output::{self, LastWords};
+use super::socket_dir::SocketDir;
+use super::{Connection, GRAFANA_VERSION, Plugin};
+
+/// How long a plugin may take to end after it was told to.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// How long the pipes of a process that ended are read on; a process that it left behind may hold them open.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// What a plugin inherits; all else of the server's environment may be secret.
+const INHERITED: [&str; 10] = [
+    "PATH",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+];
+
+/// Why a plugin does not take calls.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// There is no place for its socket.
+    #[error("make the folder of the plugin's socket: {0}")]
+    SocketDir(#[source] io::Error),
+    /// The process did not start.
+    #[error("start {path}: {source}")]
+    Spawn {
+        /// The executable.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It closed its stdout before a whole line.
+    #[error("read the plugin's first line: it ended before it said where it listens")]
+    Silent,
+    /// Its first line has no end.
+    #[error("read the plugin's first line: longer than {MAX_LINE_BYTES} bytes")]
+    Endless,
+    /// Its stdout cannot be read.
+    #[error("read the plugin's first line: {0}")]
+    Read(#[from] io::Error),
+    /// Its first line is no handshake, or one that is not accepted.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// It listens in a way that is not used here.
+    #[error("connect to the plugin at {0}: only a unix socket without TLS is accepted")]
+    Address(Address),
+    /// It does not listen where it says.
+    #[error("connect to the plugin: {0}")]
+    Connect(#[from] tonic::transport::Error),
+    /// It does not answer about its health.
+    #[error("ask for the plugin's health: {}", .0.message())]
+    Health(Box<tonic::Status>),
+    /// It says that it is not well.
+    #[error("ask for the plugin's health: it answers {}, not SERVING", .0.as_str_name())]
+    NotServing(ServingStatus),
+    /// It took too long.
+    #[error("wait for the plugin to start: not ready within {} s", .0.as_secs())]
+    Timeout(Duration),
+}
+
+/// A process that was started.
+pub(crate) struct Process {
+    child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
+    drains: JoinSet<()>,
+    last_words: LastWords,
+    id: String,
+}
+
+impl Process {
+    /// Starts the plugin's executable.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn spawn(plugin: &Plugin, sockets: &SocketDir) -> Result<Self, StartError> {
+        let path = plugin.executable.display().to_string();
+        let mut child =
+            command(plugin, sockets).spawn().map_err(|source| StartError::Spawn { path, source })?;
+        let (id, last_words) = (plugin.manifest.id.clone(), LastWords::default());
+        let mut drains = JoinSet::new();
+        if let Some(stderr) = child.stderr.take() {
+            drains.spawn(output::drain(id.clone(), BufReader::new(stderr), last_words.clone()));
+        }
+        let stdout = child.stdout.take().map(BufReader::new);
+        Ok(Self { child, stdout, drains, last_words, id })
+    }
+
+    /// Waits until the plugin takes calls.
+    ///
+    /// # Errors
+    /// When it does not within `limit`.
+    pub(crate) async fn connect(
+        &mut self,
+        limit: Duration,
+        max_response_bytes: usize,
+    ) -> Result<Connection, StartError> {
+        let connected = timeout(limit, self.connect_unbounded(max_response_bytes)).await;
+        connected.map_err(|_| StartError::Timeout(limit))?
+    }
+
+    async fn connect_unbounded(&mut self, max_response_bytes: usize) -> Result<Connection, StartError> {
+        let handshake = self.handshake().await?;
+        let path = match handshake.address {
+            Address::Unix(path) if handshake.certificate.is_none() => path,
+            other => return Err(StartError::Address(other)),
+        };
+        let connection = Connection::open(path, max_response_bytes).await?;
+        match connection.health().await {
+            Ok(ServingStatus::Serving) => Ok(connection),
+            Ok(status) => Err(StartError::NotServing(status)),
+            Err(fault) => Err(StartError::Health(Box::new(fault))),
+        }
+    }
+
+    /// Reads the first line, and leaves the rest of stdout to a task.
+    async fn handshake(&mut self) -> Result<Handshake, StartError> {
+        let mut stdout = self.stdout.take().ok_or(StartError::Silent)?;
+        let mut line = Vec::new();
+        (&mut stdout).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line).await?;
+        let (id, last_words) = (self.id.clone(), self.last_words.clone());
+        self.drains.spawn(output::drain(id, stdout, last_words));
+        if line.last() != Some(&b'\n') {
+            return Err(if line.len() < MAX_LINE_BYTES { StartError::Silent } else { StartError::Endless });
+        }
+        Ok(Handshake::parse(&String::from_utf8_lossy(&line), &[APP_VERSION])?)
+    }
+
+    /// Waits until the process ends by itself, and says how.
+    pub(crate) async fn ended(&mut self) -> String {
+        let status = self.child.wait().await;
+        self.account(status).await
+    }
+
+    /// Kills the process with what it started, and says how it ended.
+    pub(crate) async fn kill(&mut self) -> String {
+        if let Some(group) = self.group() {
+            // No such process: it ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let status = self.child.wait().await;
+        self.account(status).await
+    }
+
+    /// Tells the plugin to end, and kills it if it does not.
+    pub(crate) async fn shutdown(&mut self, connection: &Connection) -> String {
+        let asked = async { tokio::join!(connection.shutdown(), self.child.wait()).1 };
+        match timeout(SHUTDOWN_GRACE, asked).await {
+            Ok(status) => self.account(status).await,
+            Err(_) => self.kill().await,
+        }
+    }
+
+    /// The group that the process leads, until it was waited for.
+    fn group(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    }
+
+    async fn account(&mut self, status: io::Result<ExitStatus>) -> String {
+        let drained = async { while self.drains.join_next().await.is_some() {} };
+        let _ = timeout(DRAIN_GRACE, drained).await;
+        let status = status.map_or_else(|fault| fault.to_string(), |status| status.to_string());
+        match self.last_words.get().as_str() {
+            "" => status,
+            words => format!("{status}, after {words:?}"),
+        }
+    }
+}
+
+fn command(plugin: &Plugin, sockets: &SocketDir) -> Command {
+    let mut command = Command::new(&plugin.executable);
+    let inherited = INHERITED.iter().filter_map(|key| Some((*key, std::env::var_os(key)?)));
+    command
+        .env_clear()
+        .envs(inherited)
+        .envs(handshake::environment())
+        .env(UNIX_SOCKET_DIR, sockets.path())
+        .env("GF_VERSION", GRAFANA_VERSION)
+        .env("GF_EDITION", "Open Source")
+        .current_dir(&plugin.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own: Ctrl-C at the server's terminal is the server's to handle.
+        .process_group(0)
+        .kill_on_drop(true);
+    command
+}
