@@ -318,11 +318,15 @@ mod tests {
         check(&Method::DELETE, "/api/v1/namespaces/a/configmaps", "deletecollection v1 a|configmaps|||");
         check(&Method::PATCH, "/apis/g/v1/namespaces/a/things/b/scale", "patch g/v1 a|things|b|scale|");
         check(
-            Method::GET,
+            &Method::GET,
             "/apis/g/v1/namespaces/a/ds/u/resources/x%2Fy/z",
             "get g/v1 a|ds|u|resources|x%2Fy/z",
         );
-        check(&Method::GET, "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Db", "list v1 a|pods|b||");
+        check(
+            &Method::GET,
+            "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Db",
+            "list v1 a|pods|b||",
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The built-in resources as data: a file each, embedded, and read once at start.
 
 use anyhow::Context;
-use detectviz_api::GroupVersion;
 use detectviz_api::definition::Definition;
 use detectviz_core::ApiGroupBuilder;
 use detectviz_schema::Fragments;
@@ -41,8 +40,11 @@ pub fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
         let definition = Arc::new(definition);
         match groups.iter_mut().find(|builder| builder.group == definition.group) {
             Some(builder) => builder.definitions.push(definition),
-            None => groups
-                .push(ApiGroupBuilder { group: definition.group.clone(), definitions: vec![definition] }),
+            None => groups.push(ApiGroupBuilder {
+                group: definition.group.clone(),
+                priority: priority(&definition.group).0,
+                definitions: vec![definition],
+            }),
         }
     }
     Ok(groups)
@@ -59,8 +61,8 @@ pub fn fragments() -> anyhow::Result<Fragments> {
 
 /// The priorities of the group and of the version that a local APIService says: the core group as upstream has it,
 /// then upstream's other groups, then all others, as discovery lists them.
-pub fn priority(gv: &GroupVersion) -> (i64, i64) {
-    match &*gv.group {
+pub(crate) fn priority(group: &str) -> (i64, i64) {
+    match group {
         "" => (18_000, 1),
         group if group.ends_with(".k8s.io") => (17_000, 15),
         _ => (1000, 15),

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct ApiGroupBuilder {
     /// The group's name; empty for the core group.
     pub group: String,
+    /// Where it stands among groups in discovery; greater comes first.
+    pub priority: i64,
     /// Its resources.
     pub definitions: Vec<Arc<Definition>>,
 }

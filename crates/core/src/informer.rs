@@ -35,10 +35,11 @@ impl Informer {
                     Ok(()) => wait = BACKOFF.0,
                     Err(fault) => {
                         tracing::debug!(path, error = %fault, "follow collection again");
-                        tokio::time::sleep(wait).await;
                         wait = (wait * 2).min(BACKOFF.1);
                     }
                 }
+                // Also after a clean end: a server that is going down ends every watch at once.
+                tokio::time::sleep(wait).await;
             }
         });
         Self { view }

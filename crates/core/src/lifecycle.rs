@@ -32,6 +32,8 @@ impl RunContext {
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
             tokio::select! {
+                // The end comes first, so that a task which is always ready cannot outrun it.
+                biased;
                 () = shutdown.cancelled() => {}
                 () = task => {}
             }

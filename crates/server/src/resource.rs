@@ -154,7 +154,7 @@ impl Installer {
             let entry = GroupVersionEntry {
                 resources: resources.of(&gv).into_iter().map(discovery).collect(),
                 owner: Owner::Local,
-                priority: (priority(&gv), i64::try_from(index)?),
+                priority: (group.priority, i64::try_from(index)?),
                 open_api: Some(open_api(&gv, group, &self.fragments)),
                 group_version: gv,
                 stale: false,
@@ -162,15 +162,6 @@ impl Installer {
             catalog.publish(entry)?;
         }
         Ok(())
-    }
-}
-
-/// The core group comes first, then upstream's groups, then ours.
-fn priority(gv: &GroupVersion) -> i64 {
-    match &*gv.group {
-        "" => 18_000,
-        group if group.ends_with(".k8s.io") => 17_000,
-        _ => 1_000,
     }
 }
 

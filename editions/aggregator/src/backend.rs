@@ -2,22 +2,26 @@
 //! certificate of ours, or a changed endpoint, makes a new one while requests under way finish on the old.
 
 use bytes::Bytes;
-use detectviz_client::{ClientIdentity, Dialer, Target, TlsOptions, Transport, TransportError, TransportOptions};
+use detectviz_client::{
+    ClientIdentity, Dialer, Phase, Target, TlsOptions, Transport, TransportError, TransportOptions,
+};
 use detectviz_core::http::{Body, Request, Response};
 use http::{HeaderValue, StatusCode, header};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::error::{BuildError, FetchError, Unavailable};
+use crate::front_proxy::FrontProxy;
 use crate::proxy::headers::{self, HOP};
 use crate::spec::Endpoint;
 
 /// How long a probe or a discovery document may take; upstream's limit for its probe.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many connections probes and discovery use at most; several APIServices may share a backend.
+const OWN_CONNECTIONS: usize = 8;
 
 /// The client of one endpoint.
 pub(crate) struct Backend {
@@ -28,6 +32,8 @@ pub(crate) struct Backend {
     /// This server's name in [`HOP`] headers.
     pub(crate) hop: HeaderValue,
     transport: Transport,
+    /// Connections of our own, so that a backend whose connections are all in use still passes its probe.
+    own: Transport,
     identity: Arc<ClientIdentity>,
 }
 
@@ -61,7 +67,7 @@ impl Backend {
         limit: usize,
     ) -> Result<Fetched, FetchError> {
         let fetch = async {
-            let response = self.send(self.own_request(path, accept, known)).await?;
+            let response = self.ask(path, accept, known).await?;
             match response.status() {
                 StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
                 code if !code.is_success() => {
@@ -73,6 +79,21 @@ impl Backend {
             Ok(Fetched::Document { bytes: response.into_body().collect(limit).await?, etag })
         };
         tokio::time::timeout(FETCH_TIMEOUT, fetch).await.unwrap_or(Err(FetchError::TimedOut(FETCH_TIMEOUT)))
+    }
+
+    /// Asks again where a connection broke: the backend may have closed a kept one at that very moment.
+    async fn ask(
+        &self,
+        path: &str,
+        accept: &'static str,
+        known: Option<&HeaderValue>,
+    ) -> Result<Response, TransportError> {
+        match self.own.send(self.own_request(path, accept, known)).await {
+            Err(why) if why.phase() == Phase::Send => {
+                self.own.send(self.own_request(path, accept, known)).await
+            }
+            outcome => outcome,
+        }
     }
 
     fn own_request(&self, path: &str, accept: &'static str, known: Option<&HeaderValue>) -> Request {
@@ -102,7 +123,7 @@ impl Backends {
         let hop = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
         Self {
             dialer,
-            front_proxy: FrontProxy { files, last: Mutex::default() },
+            front_proxy: FrontProxy::new(files),
             hop: hop.expect("a UUID is made of visible characters"),
             in_use: Mutex::default(),
         }
@@ -136,41 +157,13 @@ impl Backends {
             ..TlsOptions::default()
         };
         let target = Target { host: endpoint.host.clone(), port: endpoint.port, tls: Some(tls) };
+        let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..TransportOptions::default() };
+        let own = Transport::new(target.clone(), self.dialer.clone(), &few)?;
         let transport = Transport::new(target, self.dialer.clone(), &TransportOptions::default())?;
         let host = HeaderValue::from_str(&endpoint.server_name)
             .expect("the transport has refused a server name that is no DNS name");
-        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, identity })
+        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, own, identity })
     }
-}
-
-/// Our own certificate, read again each time so that a renewed one is used without a restart.
-struct FrontProxy {
-    files: (PathBuf, PathBuf),
-    last: Mutex<Option<(Vec<u8>, Vec<u8>, Arc<ClientIdentity>)>>,
-}
-
-impl FrontProxy {
-    async fn load(&self) -> Result<Arc<ClientIdentity>, BuildError> {
-        let fail = |error: std::io::Error| BuildError::Identity(error.to_string());
-        let chain = tokio::fs::read(&self.files.0).await.map_err(fail)?;
-        let key = tokio::fs::read(&self.files.1).await.map_err(fail)?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, identity)) = last.as_ref().filter(|have| have.0 == chain && have.1 == key) {
-            return Ok(Arc::clone(identity));
-        }
-        let identity = Arc::new(parse(&chain, &key)?);
-        *last = Some((chain, key, Arc::clone(&identity)));
-        Ok(identity)
-    }
-}
-
-fn parse(chain: &[u8], key: &[u8]) -> Result<ClientIdentity, BuildError> {
-    let fail = |error: rustls_pki_types::pem::Error| BuildError::Identity(error.to_string());
-    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>().map_err(fail)?;
-    if chain.is_empty() {
-        return Err(BuildError::Identity("the file must hold a PEM certificate".to_owned()));
-    }
-    Ok(ClientIdentity { chain, key: PrivateKeyDer::from_pem_slice(key).map_err(fail)? })
 }
 
 #[cfg(test)]
@@ -210,7 +203,10 @@ mod tests {
         let other = backends.get(&Endpoint { port: 2, ..endpoint() }).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
         write_identity(folder.path());
-        assert!(!Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()), "our certificate was renewed");
+        assert!(
+            !Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()),
+            "our certificate was renewed"
+        );
     }
 
     #[tokio::test]
@@ -225,7 +221,10 @@ mod tests {
         let junk = Endpoint { insecure: false, ca_bundle: junk, ..endpoint() };
         assert!(why(junk).await.contains("must contain at least one certificate"));
         for host in ["user@host", "a/b", "a b", ""] {
-            assert!(why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"), "{host}");
+            assert!(
+                why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"),
+                "{host}"
+            );
         }
     }
 }

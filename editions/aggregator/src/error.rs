@@ -17,7 +17,9 @@ pub(crate) enum Unavailable {
     )]
     ServiceNotFound { namespace: String, name: String },
     /// `spec.service.port` cannot be a port.
-    #[error("service/{name} in {namespace:?} is not listening on port {port}: a port must be from 1 to 65535")]
+    #[error(
+        "service/{name} in {namespace:?} is not listening on port {port}: a port must be from 1 to 65535"
+    )]
     ServicePort { namespace: String, name: String, port: i64 },
     /// The backend's address or TLS options make no client.
     #[error("use backend {url}: {why}")]

@@ -10,6 +10,7 @@ mod backend;
 mod controller;
 mod error;
 mod escape;
+mod front_proxy;
 mod link;
 mod metrics;
 mod proxy;

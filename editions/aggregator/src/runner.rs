@@ -45,7 +45,11 @@ impl Runner {
 
 #[async_trait]
 impl detectviz_core::Runner for Runner {
-    async fn configure(&self, setup: Setup, delegate: Arc<dyn Delegate>) -> anyhow::Result<Arc<dyn Delegate>> {
+    async fn configure(
+        &self,
+        setup: Setup,
+        delegate: Arc<dyn Delegate>,
+    ) -> anyhow::Result<Arc<dyn Delegate>> {
         let shared = Arc::new(self.shared(setup));
         let (routes, catalog) = (Arc::clone(&shared.routes), Arc::clone(&shared.catalog));
         *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);

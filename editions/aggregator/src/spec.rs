@@ -50,10 +50,7 @@ impl Endpoint {
 impl Wanted {
     /// Reads an APIService; `host_of` gives the `spec.host` of the `ExternalName` of a namespace and name. `None` for a
     /// local one, and for one whose name is not that of its group-version: such a one stands for nothing.
-    pub(crate) fn read(
-        api_service: &Value,
-        host_of: impl Fn(&str, &str) -> Option<String>,
-    ) -> Option<Self> {
+    pub(crate) fn read(api_service: &Value, host_of: impl Fn(&str, &str) -> Option<String>) -> Option<Self> {
         let spec = &api_service["spec"];
         let service = spec["service"].as_object()?;
         let group_version = group_version(api_service)?;
@@ -99,8 +96,10 @@ fn endpoint(
         ca_bundle: None,
         insecure: spec["insecureSkipTLSVerify"].as_bool().unwrap_or_default(),
     };
-    endpoint.ca_bundle = ca_bundle(spec)
-        .map_err(|why| Unavailable::Backend { url: endpoint.url(), why: format!("read spec.caBundle: {why}") })?;
+    endpoint.ca_bundle = ca_bundle(spec).map_err(|why| Unavailable::Backend {
+        url: endpoint.url(),
+        why: format!("read spec.caBundle: {why}"),
+    })?;
     Ok(endpoint)
 }
 
@@ -140,7 +139,10 @@ mod tests {
     #[test]
     fn a_service_is_resolved_through_the_external_name() {
         let wanted = read(&api_service(|_| {})).unwrap();
-        assert_eq!((wanted.priority, wanted.group_version.to_string()), ((100, 5), "example.io/v1".to_owned()));
+        assert_eq!(
+            (wanted.priority, wanted.group_version.to_string()),
+            ((100, 5), "example.io/v1".to_owned())
+        );
         let endpoint = wanted.endpoint.unwrap();
         assert_eq!(endpoint.url(), "https://127.0.0.1:8443");
         assert_eq!(endpoint.server_name, "svc.ns.svc");
@@ -158,7 +160,10 @@ mod tests {
         assert_eq!(reason_text, "ServiceNotFound");
         assert!(message.starts_with("service/other in \"ns\" is not present"), "{message}");
         assert_eq!(reason(|o| o["spec"]["service"]["port"] = 0.into()).unwrap_err().0, "ServicePortError");
-        assert_eq!(reason(|o| o["spec"]["service"]["port"] = 65536.into()).unwrap_err().0, "ServicePortError");
+        assert_eq!(
+            reason(|o| o["spec"]["service"]["port"] = 65536.into()).unwrap_err().0,
+            "ServicePortError"
+        );
         assert_eq!(reason(|o| o["spec"]["caBundle"] = "%".into()).unwrap_err().0, "FailedDiscoveryCheck");
     }
 

@@ -91,7 +91,7 @@ impl QueryHandler {
             State::Running(connection) => Ok(connection),
             State::Starting => Err(fault::not_running(&self.plugin_id, "it is being started")),
             State::Failed(why) => Err(fault::not_running(&self.plugin_id, &why)),
-            State::Stopped => Err(fault::not_running(&self.plugin_id, "the server is going down")),
+            State::Stopped => Err(fault::not_running(&self.plugin_id, "it was stopped")),
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
-use detectviz_controlplane::{NamespaceLifecycle, NamespaceState, Obstacles};
+use detectviz_controlplane::{NamespaceLifecycle, Obstacles};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::health::Kind;
@@ -21,7 +21,6 @@ use detectviz_server::{Chain, Installer, Resources};
 use detectviz_storage::Store;
 use detectviz_storage::cache::{Cache, CacheOptions};
 use detectviz_storage::embedded::{Embedded, EmbeddedOptions};
-use detectviz_storage::keys::{object_key, resource_prefix};
 use detectviz_storage::memory::Memory;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -112,7 +111,7 @@ pub(super) fn core_server(
 ) -> anyhow::Result<Arc<Resources>> {
     let installer = Installer {
         backend: backend.clone(),
-        admission: AdmissionChain::new(vec![Arc::new(namespace_lifecycle(backend))]),
+        admission: AdmissionChain::new(vec![Arc::new(NamespaceLifecycle::over(Arc::clone(&backend.cache)))]),
         fragments: Arc::new(detectviz_controlplane::definitions::fragments()?),
         max_body_bytes: parts.options.limits.max_body_bytes,
         context: parts.context.clone(),
@@ -127,15 +126,6 @@ pub(super) fn core_server(
         parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
     tracing::info!(groups = names.join(","), "registered API groups");
     Ok(Arc::new(resources))
-}
-
-fn namespace_lifecycle(backend: &Backend) -> NamespaceLifecycle {
-    let cache = Arc::clone(&backend.cache);
-    let prefix = resource_prefix("", "namespaces", detectviz_api::request_info::ROOT_CLUSTER);
-    NamespaceLifecycle::new(Arc::new(move |name| {
-        let namespace = cache.get(&object_key(&prefix, None, name))?;
-        Some(if namespace.meta.deleting { NamespaceState::Terminating } else { NamespaceState::Active })
-    }))
 }
 
 /// The last link of the chain.

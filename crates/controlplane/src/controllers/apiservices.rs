@@ -103,7 +103,7 @@ async fn keep(loopback: &dyn Loopback, gv: &GroupVersion, seen: Option<&Value>) 
 }
 
 fn wanted(gv: &GroupVersion) -> Value {
-    let (group, version) = priority(gv);
+    let (group, version) = priority(&gv.group);
     let mut object = json!({
         "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
         "metadata": {"name": gv.api_service_name(), "labels": {MANAGED.0: MANAGED.1}},

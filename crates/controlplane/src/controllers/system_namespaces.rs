@@ -14,7 +14,12 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>) {
     context.post_start_hook("bootstrap-namespaces", async move {
         let mut pace = Pace::new();
         while let Err(refusal) = create(&*loopback).await {
-            tracing::warn!(error = %refusal, "create system namespaces again");
+            // A server that is still starting is nothing to warn of.
+            if refusal.is(Reason::ServiceUnavailable) {
+                tracing::debug!(error = %refusal, "create system namespaces again");
+            } else {
+                tracing::warn!(error = %refusal, "create system namespaces again");
+            }
             pace.pause().await;
         }
         Ok(())

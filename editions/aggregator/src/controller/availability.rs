@@ -18,7 +18,8 @@ const MAX_OPEN_API_BYTES: usize = 16 * 1024 * 1024;
 
 const JSON: &str = "application/json";
 /// Aggregated discovery, else whatever the backend has: it is only a hint what to send, the document says what it is.
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 /// What a backend that passed serves.
 pub(super) struct Checked {
@@ -62,7 +63,9 @@ async fn document(backend: &Backend, path: &str, accept: &'static str) -> Result
 /// What aggregated discovery says of `gv`; `None` when the backend has no aggregated discovery, or not for `gv`.
 async fn aggregated(backend: &Backend, gv: &GroupVersion) -> Result<Option<Discovered>, String> {
     match document(backend, "/apis", AGGREGATED).await {
-        Ok(bytes) => discovery::aggregated(&bytes, gv).map_err(|why| format!("read {}/apis: {why}", backend.url)),
+        Ok(bytes) => {
+            discovery::aggregated(&bytes, gv).map_err(|why| format!("read {}/apis: {why}", backend.url))
+        }
         Err(FetchError::Code { .. }) => Ok(None),
         Err(why) => Err(why.to_string()),
     }
@@ -74,7 +77,9 @@ async fn open_api(backend: &Backend, gv: &GroupVersion, known: Option<&Schema>) 
     let path = format!("/openapi/v3{}", gv.path());
     let etag = known.and_then(|known| known.etag.as_ref());
     match backend.fetch(&path, JSON, etag, MAX_OPEN_API_BYTES).await {
-        Ok(Fetched::Document { bytes, .. }) if known.is_some_and(|known| known.bytes == bytes) => known.cloned(),
+        Ok(Fetched::Document { bytes, .. }) if known.is_some_and(|known| known.bytes == bytes) => {
+            known.cloned()
+        }
         Ok(Fetched::Document { bytes, etag }) if is_json_object(&bytes) => Some(Schema { bytes, etag }),
         Ok(Fetched::NotModified) => known.cloned(),
         Err(FetchError::Code { code: 404, .. }) => None,

@@ -70,29 +70,27 @@ impl Controller {
             Ok(())
         });
         let employed = HashMap::new();
-        let mut controller =
-            Self { shared, context: context.clone(), conditions, external_names, employed };
-        let context = context.clone();
-        context.clone().spawn_graceful(async move {
-            tokio::select! {
-                () = context.cancelled() => {}
-                () = controller.follow(unhandled) => {}
-            }
+        let mut controller = Self { shared, context: context.clone(), conditions, external_names, employed };
+        context.spawn_graceful(async move {
+            controller.follow(unhandled).await;
             controller.dismiss(|_| true).await;
             stopped.report(Ok(()));
         });
     }
 
+    /// Returns when the context has ended; a change under way is finished first.
     async fn follow(&mut self, unhandled: Unhandled) {
         let (mut services, mut names) = (self.conditions.api_services.clone(), self.external_names.clone());
+        // The informers end with the context, and say that they are synced when they end.
         services.synced().await;
         names.synced().await;
         let mut unhandled = Some(unhandled);
-        loop {
+        while !self.context.is_cancelled() {
             self.reconcile(unhandled.take().as_ref()).await;
             tokio::select! {
                 () = services.changed() => {}
                 () = names.changed() => {}
+                () = self.context.cancelled() => {}
             }
         }
     }

@@ -7,11 +7,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
+use super::Unhandled;
 use super::availability::{self, Checked, Schema};
 use super::conditions::{self, Conditions};
 use super::discovery::Discovered;
-use super::Unhandled;
 use crate::backend::Backend;
 use crate::error::Unavailable;
 use crate::proxy::Proxy;
@@ -54,7 +55,7 @@ impl Worker {
     /// Works until `wanted` has no sender any more, or the task is aborted; `unhandled` is let go after the first check.
     pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>, mut unhandled: Option<Unhandled>) {
         loop {
-            let now = wanted.borrow_and_update().clone();
+            let (now, begun) = (wanted.borrow_and_update().clone(), Instant::now());
             let outcome = tokio::select! {
                 outcome = self.check(&now) => outcome,
                 changed = wanted.changed() => match changed {
@@ -66,7 +67,7 @@ impl Worker {
             drop(unhandled.take());
             tokio::select! {
                 () = tokio::time::sleep(self.wait()) => {}
-                () = self.unreachable.notified() => {}
+                () = self.told_unreachable(begun) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
             }
         }
@@ -151,16 +152,31 @@ impl Worker {
         }
     }
 
-    /// How long until the next check: the interval and up to a tenth more, so that checks of many backends spread.
-    fn wait(&self) -> Duration {
-        let interval = self.shared.interval.max(SHORTEST_WAIT);
-        if self.failures > 0 {
-            let factor = 1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
-            return FIRST_RETRY.saturating_mul(factor).min(interval);
-        }
-        let tenth = RandomState::new().build_hasher().finish() % 101;
-        interval + interval.mul_f64(tenth as f64 / 1000.0)
+    /// Waits for word that requests fail, and then for the time of the next check, so that failing requests cannot
+    /// make us check without pause.
+    async fn told_unreachable(&self, begun: Instant) {
+        self.unreachable.notified().await;
+        tokio::time::sleep_until(begun + retry(1, self.shared.interval)).await;
     }
+
+    fn wait(&self) -> Duration {
+        match self.failures {
+            0 => spread(self.shared.interval.max(SHORTEST_WAIT)),
+            failures => retry(failures, self.shared.interval.max(SHORTEST_WAIT)),
+        }
+    }
+}
+
+/// How long to wait after so many failures: one second, doubled each time, at most the interval.
+fn retry(failures: u32, interval: Duration) -> Duration {
+    let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_RETRY.saturating_mul(factor).min(interval)
+}
+
+/// The interval and up to a tenth more, so that the checks of many backends do not fall together.
+fn spread(interval: Duration) -> Duration {
+    let tenth = RandomState::new().build_hasher().finish() % 101;
+    interval + interval.mul_f64(tenth as f64 / 1000.0)
 }
 
 impl LastGood {
@@ -184,5 +200,26 @@ impl LastGood {
             open_api,
             stale: self.stale,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_soon_then_at_the_interval() {
+        let interval = Duration::from_secs(30);
+        let waits: Vec<_> = [1, 2, 3, 4, 5, 6, 33, u32::MAX].map(|n| retry(n, interval).as_secs()).into();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(retry(1, Duration::from_millis(50)), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn checks_are_spread_over_a_tenth_of_the_interval() {
+        let interval = Duration::from_secs(100);
+        let waits: Vec<_> = (0..100).map(|_| spread(interval)).collect();
+        assert!(waits.iter().all(|wait| (100..=110).contains(&wait.as_secs())));
+        assert!(waits.iter().any(|wait| *wait != waits[0]));
     }
 }

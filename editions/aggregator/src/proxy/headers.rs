@@ -7,7 +7,6 @@ use detectviz_api::{Identity, Status};
 use detectviz_auth::headers::{sanitize_trailers, strip_identity_headers};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::backend::Backend;
 use crate::error::{LOOP_DETECTED, refused};
 use crate::escape;
 
@@ -38,25 +37,27 @@ const PRIVATE: [&str; 8] = [
     "detectviz-hop",
 ];
 
-/// Makes a client's headers those that `backend` gets.
+/// Makes a client's headers those that the backend named `host` gets; `hop` is this server.
 ///
 /// # Errors
 /// 508 for a request that has been here before, 400 for an identity that no header can carry.
 pub(super) fn rewrite(
     headers: &mut HeaderMap,
     identity: &Identity,
-    backend: &Backend,
+    (host, hop): (&HeaderValue, &HeaderValue),
 ) -> Result<(), Status> {
-    let hops = hops(headers, &backend.hop)?;
+    let hops = hops(headers, hop)?;
     strip_hop_by_hop(headers);
     strip_identity_headers(headers);
     remove_where(headers, |name| is_one_of(name, &PRIVATE));
-    headers.insert(header::HOST, backend.host.clone());
+    headers.insert(header::HOST, host.clone());
     for hop in hops {
         headers.append(HOP, hop);
     }
     set_identity(headers, identity).map_err(|_| {
-        Status::bad_request("the caller's name, groups or extra values hold characters that no header can carry")
+        Status::bad_request(
+            "the caller's name, groups or extra values hold characters that no header can carry",
+        )
     })
 }
 
@@ -83,7 +84,7 @@ fn announce(headers: &mut HeaderMap, names: Vec<HeaderName>) {
         names.into_iter().map(|name| (name, HeaderValue::from_static(""))).collect();
     sanitize_trailers(&mut trailers);
     for name in trailers.keys() {
-        headers.append(header::TRAILER, HeaderValue::from(name));
+        headers.append(header::TRAILER, HeaderValue::from(name.clone()));
     }
 }
 
@@ -135,7 +136,9 @@ fn value(text: &str) -> Result<HeaderValue, http::Error> {
 /// that sees headers as CGI variables.
 fn is_one_of(name: &HeaderName, patterns: &[&str]) -> bool {
     let plain = name.as_str().replace('_', "-");
-    let fits = |pattern: &&str| if pattern.ends_with('-') { plain.starts_with(*pattern) } else { plain == **pattern };
+    let fits = |pattern: &&str| {
+        if pattern.ends_with('-') { plain.starts_with(*pattern) } else { plain == **pattern }
+    };
     patterns.iter().any(fits)
 }
 
@@ -145,3 +148,6 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool)
         headers.remove(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

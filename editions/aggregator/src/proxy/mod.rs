@@ -48,7 +48,7 @@ impl Proxy {
         refuse_upgrade(&request)?;
         let (parts, body) = request.into_parts();
         let (method, mut fields) = (parts.method, parts.headers);
-        headers::rewrite(&mut fields, &context.identity, backend)?;
+        headers::rewrite(&mut fields, &context.identity, (&backend.host, &backend.hop))?;
         let mut forwarded = Request::new(body::without_forged_trailers(body));
         *forwarded.method_mut() = method.clone();
         *forwarded.uri_mut() = checked_uri(context, parts.uri.query())?;
@@ -67,7 +67,10 @@ impl Proxy {
 
     /// No answer came. Only a request that cannot have had an effect is one to try again.
     fn failed(&self, why: &TransportError, method: &Method) -> Status {
-        self.unreachable.notify_one();
+        // That all connections are in use says nothing about the backend's health.
+        if !matches!(why, TransportError::Busy { .. }) {
+            self.unreachable.notify_one();
+        }
         let message = format!(
             "the server is currently unable to handle the request: cannot reach APIService {:?}: {}",
             self.name,
@@ -90,11 +93,9 @@ fn checked_uri(context: &Context, query: Option<&str>) -> Result<Uri, Status> {
 /// An upgraded connection would leave the proxy's control (CVE-2018-1002105); there is no tunnel yet.
 fn refuse_upgrade(request: &Request) -> Result<(), Status> {
     if request.method() == Method::CONNECT || request.headers().contains_key(http::header::UPGRADE) {
-        let message = "connections cannot be upgraded through the aggregator: send the request without Upgrade";
+        let message =
+            "connections cannot be upgraded through the aggregator: send the request without Upgrade";
         return Err(refused(NOT_IMPLEMENTED, message));
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

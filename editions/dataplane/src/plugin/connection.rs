@@ -26,6 +26,9 @@ use tower_service::Service;
 /// The plugin keeps instances apart by this metadata key.
 const TENANT: &str = "tenantid";
 
+/// How much later than the caller the plugin itself gives up: the caller's own timeout is to be the one that is seen.
+const DEADLINE_SLACK: Duration = Duration::from_secs(1);
+
 /// A connection to one process; clones share it. It dies with the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -40,7 +43,7 @@ impl Connection {
         max_response_bytes: usize,
     ) -> Result<Self, tonic::transport::Error> {
         // The address is a formality: the connector knows where to go.
-        let endpoint = Endpoint::from_static("http://plugin");
+        let endpoint = Endpoint::from_static("http://plugin").http2_adaptive_window(true);
         let channel = endpoint.connect_with_connector(UnixConnector(path.into())).await?;
         Ok(Self { channel, max_response_bytes })
     }
@@ -54,7 +57,8 @@ impl Connection {
             .map(|response| response.get_ref().status())
     }
 
-    /// Asks for data on behalf of `tenant`, a namespace, and tells the plugin when to give up.
+    /// Asks for data on behalf of `tenant`, a namespace. The caller waits for `timeout` and then drops the call, which
+    /// cancels it in the plugin.
     pub(crate) async fn query_data(
         &self,
         tenant: &str,
@@ -65,7 +69,7 @@ impl Connection {
             .map_err(|_| tonic::Status::invalid_argument("the namespace must be printable ASCII"))?;
         let mut request = tonic::Request::new(request);
         request.metadata_mut().insert(TENANT, tenant);
-        request.set_timeout(timeout);
+        request.set_timeout(timeout + DEADLINE_SLACK);
         let mut client =
             DataClient::new(self.channel.clone()).max_decoding_message_size(self.max_response_bytes);
         client.query_data(request).await.map(tonic::Response::into_inner)

@@ -1,6 +1,8 @@
 //! One process of a plugin, from its start to its end. Whoever has it must end it; a dropped one is killed.
 
+use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::output::{self, LastWords};
-use super::socket_dir::SocketDir;
+use super::socket_dir::{self, SocketDir};
 use super::{Connection, GRAFANA_VERSION, Plugin};
 
 /// How long a plugin may take to end after it was told to.
@@ -65,7 +67,7 @@ pub(crate) enum StartError {
     #[error("connect to the plugin at {0}: only a unix socket without TLS is accepted")]
     Address(Address),
     /// It does not listen where it says.
-    #[error("connect to the plugin: {0}")]
+    #[error("connect to the plugin: {}", innermost(.0))]
     Connect(#[from] tonic::transport::Error),
     /// It does not answer about its health.
     #[error("ask for the plugin's health: {}", .0.message())]
@@ -78,6 +80,11 @@ pub(crate) enum StartError {
     Timeout(Duration),
 }
 
+/// What really happened: tonic's own text is "transport error" whatever it was.
+fn innermost<'a>(fault: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    std::iter::successors(Some(fault), |&fault| fault.source()).last().unwrap_or(fault)
+}
+
 /// A process that was started.
 pub(crate) struct Process {
     child: Child,
@@ -85,6 +92,8 @@ pub(crate) struct Process {
     drains: JoinSet<()>,
     last_words: LastWords,
     id: String,
+    /// Where it listens: older plugins do not ask for the folder, and who is killed leaves the socket behind.
+    socket: Option<PathBuf>,
 }
 
 impl Process {
@@ -102,7 +111,7 @@ impl Process {
             drains.spawn(output::drain(id.clone(), BufReader::new(stderr), last_words.clone()));
         }
         let stdout = child.stdout.take().map(BufReader::new);
-        Ok(Self { child, stdout, drains, last_words, id })
+        Ok(Self { child, stdout, drains, last_words, id, socket: None })
     }
 
     /// Waits until the plugin takes calls.
@@ -124,6 +133,7 @@ impl Process {
             Address::Unix(path) if handshake.certificate.is_none() => path,
             other => return Err(StartError::Address(other)),
         };
+        self.socket = Some(path.clone());
         let connection = Connection::open(path, max_response_bytes).await?;
         match connection.health().await {
             Ok(ServingStatus::Serving) => Ok(connection),
@@ -178,6 +188,9 @@ impl Process {
     async fn account(&mut self, status: io::Result<ExitStatus>) -> String {
         let drained = async { while self.drains.join_next().await.is_some() {} };
         let _ = timeout(DRAIN_GRACE, drained).await;
+        if let Some(socket) = self.socket.take() {
+            socket_dir::remove_socket(&socket);
+        }
         let status = status.map_or_else(|fault| fault.to_string(), |status| status.to_string());
         match self.last_words.get().as_str() {
             "" => status,

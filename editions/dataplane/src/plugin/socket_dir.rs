@@ -57,13 +57,19 @@ impl SocketDir {
         &self.path
     }
 
-    /// Removes the sockets in it: a plugin that is killed leaves its own behind.
-    pub(crate) fn clear(&self) {
+    fn clear(&self) {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_socket())) {
-            // Gone already is as good as removed.
-            let _ = fs::remove_file(entry.path());
+        for entry in entries {
+            remove_socket(&entry.path());
         }
+    }
+}
+
+/// Removes a socket, and nothing that is none.
+pub(crate) fn remove_socket(path: &Path) {
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        // Gone already is as good as removed.
+        let _ = fs::remove_file(path);
     }
 }
 

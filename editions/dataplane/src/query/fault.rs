@@ -40,7 +40,8 @@ pub(crate) fn grpc(plugin: &str, fault: &tonic::Status, limit: Duration) -> Stat
     let text = fault.message();
     match fault.code() {
         Code::Unavailable => not_running(plugin, "the data source became unavailable during the request"),
-        Code::DeadlineExceeded => timed_out(plugin, limit),
+        // Nobody here cancels a call that someone still waits for: a deadline passed, on either side.
+        Code::DeadlineExceeded | Code::Cancelled => timed_out(plugin, limit),
         Code::OutOfRange | Code::ResourceExhausted => too_large(format!(
             "the answer of plugin {plugin:?} is too large: ask for less, or raise dataplane.max_response_bytes ({text})"
         )),
@@ -63,6 +64,7 @@ mod tests {
         for (code, http) in [
             (Code::Unavailable, 503),
             (Code::DeadlineExceeded, 504),
+            (Code::Cancelled, 504),
             (Code::OutOfRange, 413),
             (Code::ResourceExhausted, 413),
             (Code::Unimplemented, 501),

@@ -72,7 +72,7 @@ impl Query {
     }
 
     /// The query as the plugin reads it: known keys first and only if they say something, then the rest in order. A
-    /// range of its own is left out, and then all keys are in order: upstream's encoding, which plugins may hash.
+    /// range of its own is left out, and then all keys are in order. The encoding is upstream's.
     pub(crate) fn to_json(&self) -> serde_json::Result<Bytes> {
         let mut pairs = self.known()?;
         pairs.extend(self.rest.iter().map(|(key, value)| (key.as_str(), value.clone())));
