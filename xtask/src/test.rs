@@ -35,7 +35,7 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     plugin::install(workspace, &examples)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let mut cargo = cargo_test(workspace, &kubectl, &examples);
-    let (success, sum) = stream(cargo.env("DETECTVIZ_EDITIONS", names.join(",")).args(&args.rest))?;
+    let (success, sum) = stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest))?;
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
     }
@@ -52,9 +52,9 @@ pub(crate) fn packages() -> Vec<String> {
 fn cargo_test(workspace: &Workspace, kubectl: &Path, examples: &Path) -> Command {
     let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
     cargo.args(packages());
-    cargo.env("DETECTVIZ_DIST", workspace.dist());
-    cargo.env("DETECTVIZ_KUBECTL", kubectl);
-    cargo.env("DETECTVIZ_EXAMPLES", examples);
+    cargo.env("XTASK_DIST", workspace.dist());
+    cargo.env("XTASK_KUBECTL", kubectl);
+    cargo.env("XTASK_EXAMPLES", examples);
     cargo
 }
 

@@ -28,10 +28,10 @@ pub(crate) enum Prefer {
 
 /// Finds kubectl, fetching it where that is needed; the error says what to install.
 ///
-/// `DETECTVIZ_KUBECTL` always wins, then `target/tools/kubectl`.
+/// `XTASK_KUBECTL` always wins, then `target/tools/kubectl`.
 pub(crate) fn kubectl(workspace: &Workspace, prefer: Prefer) -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("DETECTVIZ_KUBECTL").map(PathBuf::from) {
-        anyhow::ensure!(path.is_file(), "DETECTVIZ_KUBECTL names {}, which is no file", path.display());
+    if let Some(path) = std::env::var_os("XTASK_KUBECTL").map(PathBuf::from) {
+        anyhow::ensure!(path.is_file(), "XTASK_KUBECTL names {}, which is no file", path.display());
         return std::path::absolute(&path).context("make the path of kubectl absolute");
     }
     let fetched = workspace.tools().join("kubectl");

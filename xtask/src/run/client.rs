@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::manifests::Manifest;
 use crate::process;
@@ -98,15 +98,14 @@ impl Client {
     }
 }
 
-/// Gives all manifests to one `kubectl apply` as a list.
+/// Gives all manifests to one `kubectl apply`, a document each: of a `List`, kubectl validates nothing without OpenAPI v2.
 fn apply_all(mut command: Command, manifests: &[Manifest]) -> anyhow::Result<()> {
-    let items: Vec<&Value> = manifests.iter().map(|manifest| &manifest.body).collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let documents: Vec<String> = manifests.iter().map(|manifest| manifest.body.to_string()).collect();
     process::echo(&command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().context("start kubectl")?;
     let mut stdin = child.stdin.take().context("write to kubectl")?;
-    let written = stdin.write_all(list.to_string().as_bytes());
+    let written = stdin.write_all(documents.join("\n").as_bytes());
     drop(stdin);
     let Output { status, stdout, .. } = child.wait_with_output().context("wait for kubectl")?;
     eprint!("{}", String::from_utf8_lossy(&stdout));
@@ -130,6 +129,7 @@ fn availability(object: &Value) -> Availability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn availability_is_true_only_when_the_condition_says_so() {
