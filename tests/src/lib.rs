@@ -1,0 +1,31 @@
+//! The harness: built binaries as child processes, asked by real clients over TLS. It knows nothing of our crates, so that
+//! a fault in them cannot hide in a client that shares it.
+//!
+//! Everything here panics with a sentence when it fails: in a test, a panic is the report. A test waits for a condition,
+//! never for a time; [`BOUND`] only ends what would hang for ever.
+
+#![allow(clippy::print_stderr, reason = "what the harness says goes to the output of the test that failed")]
+
+mod certificates;
+mod environment;
+mod examples;
+mod http;
+mod kubectl;
+mod process;
+mod server;
+mod variants;
+mod wait;
+mod watch;
+mod wire;
+
+pub use certificates::{Authority, Certificate};
+pub use environment::{Edition, editions};
+pub use examples::{ExtensionServer, PLUGIN, PluginFolder};
+pub use http::{Answer, Client, Request};
+pub use kubectl::{Kubectl, Output};
+pub use process::Running;
+pub use server::{Builder, Server, Storage, command};
+pub use variants::{enterprise, every_edition, variants};
+pub use wait::{wait_for, wait_until};
+pub use watch::Watch;
+pub use wire::Connection;

@@ -1,0 +1,293 @@
+//! The server under test: a built binary on a free port, in a folder that ends with the test, under a watched log.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tempfile::TempDir;
+
+use crate::certificates::{Authority, Certificate};
+use crate::environment::Edition;
+use crate::http::Client;
+use crate::kubectl::Kubectl;
+use crate::process::Running;
+use crate::wire::Endpoint;
+
+/// Where the server keeps objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In the data folder.
+    Embedded,
+    /// In memory.
+    Memory,
+}
+
+impl Storage {
+    /// The option's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// A server that is about to be started.
+#[derive(Clone)]
+pub struct Builder {
+    edition: Edition,
+    arguments: Vec<String>,
+    folder: Arc<TempDir>,
+    allowed: Vec<String>,
+}
+
+/// A running server. When it is dropped it is killed, and its log is judged.
+pub struct Server {
+    process: Running,
+    builder: Builder,
+    url: String,
+}
+
+/// The binary of `edition` with an environment of its own, for commands other than `serve`.
+pub fn command(edition: Edition, arguments: &[&str]) -> Command {
+    let mut command = Command::new(edition.binary());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).args(arguments);
+    command
+}
+
+impl Builder {
+    fn new(edition: Edition) -> Self {
+        let folder = TempDir::with_prefix("detectviz-").expect("make a folder");
+        Self { edition, arguments: Vec::new(), folder: Arc::new(folder), allowed: Vec::new() }
+    }
+
+    /// Where objects are kept.
+    #[must_use]
+    pub fn storage(self, storage: Storage) -> Self {
+        self.option("--storage", storage.name())
+    }
+
+    /// Sets a feature toggle.
+    #[must_use]
+    pub fn toggle(self, name: &str, on: bool) -> Self {
+        self.option("--toggle", &format!("{name}={on}"))
+    }
+
+    /// Turns both runners on, which only some editions have.
+    #[must_use]
+    pub fn runners(self) -> Self {
+        self.toggle("kubernetesAggregator", true).toggle("dataplaneAggregator", true)
+    }
+
+    /// Where plugins are.
+    #[must_use]
+    pub fn plugin_dir(self, folder: &Path) -> Self {
+        self.option("--plugin-dir", &folder.to_string_lossy())
+    }
+
+    /// The text of the configuration file.
+    #[must_use]
+    pub fn config(self, text: &str) -> Self {
+        let path = self.folder.path().join("config.toml");
+        std::fs::write(&path, text).expect("write a configuration file");
+        self.option("--config", &path.to_string_lossy())
+    }
+
+    /// Any flag of `serve`.
+    #[must_use]
+    pub fn option(mut self, flag: &str, value: &str) -> Self {
+        self.arguments.extend([flag.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Log lines of level WARN and ERROR that contain `text` are expected.
+    #[must_use]
+    pub fn allow_log(mut self, text: &str) -> Self {
+        self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// The data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A folder for whatever the test needs, which ends with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process, which may end at once.
+    #[must_use]
+    pub fn spawn(&self) -> Running {
+        let mut command = command(self.edition, &["serve"]);
+        // Plugins' sockets go to TMPDIR, and a server that is killed cannot take them with it.
+        command.env("HOME", self.folder()).env("TMPDIR", self.folder());
+        command.current_dir(self.folder()).args(&self.arguments);
+        let data_dir = self.data_dir();
+        for (flag, value) in [("--secure-port", "0"), ("--data-dir", &data_dir.to_string_lossy())] {
+            if !self.arguments.iter().any(|given| given == flag) {
+                command.args([flag, value]);
+            }
+        }
+        Running::start(&mut command, "")
+    }
+
+    /// Starts the server and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it ends before.
+    #[must_use]
+    pub fn start(self) -> Server {
+        let mut process = self.spawn();
+        while let Some(line) = process.next_line() {
+            if let Some(url) = line.strip_prefix("ready ") {
+                let url = url.trim().to_owned();
+                return Server { process, builder: self, url };
+            }
+        }
+        panic!("the server ended before it was ready:\n{}", process.errors().join("\n"));
+    }
+}
+
+impl Server {
+    /// A server of `edition` that is to be configured and started.
+    pub fn builder(edition: Edition) -> Builder {
+        Builder::new(edition)
+    }
+
+    /// The address in the ready line, `https://ADDR:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the server was started with; its data folder outlives the server while this is kept.
+    pub fn setup(&self) -> Builder {
+        self.builder.clone()
+    }
+
+    /// The data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.builder.data_dir()
+    }
+
+    /// A folder for whatever the test needs.
+    pub fn folder(&self) -> &Path {
+        self.builder.folder()
+    }
+
+    /// The edition.
+    pub fn edition(&self) -> Edition {
+        self.builder.edition
+    }
+
+    /// The administrator: user `admin` in `system:masters`.
+    pub fn admin(&self) -> Client {
+        self.client(Some(&Certificate::load(&self.pki("admin"))))
+    }
+
+    /// Nobody.
+    pub fn anonymous(&self) -> Client {
+        self.client(None)
+    }
+
+    /// A user with a certificate of the client CA.
+    pub fn user(&self, name: &str, group: Option<&str>) -> Client {
+        self.client(Some(&Authority::load(&self.pki("client-ca")).client(name, group)))
+    }
+
+    /// A client with this certificate, or with none.
+    pub fn client(&self, certificate: Option<&Certificate>) -> Client {
+        let ca = CertificateDer::from_pem_file(self.pki("serving-ca").with_extension("crt"));
+        let address = self.url.strip_prefix("https://").and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{:?} is no address", self.url));
+        Client::new(Endpoint::new(address, "localhost", ca.expect("read the serving CA"), certificate))
+    }
+
+    /// kubectl as the administrator.
+    pub fn kubectl(&self, arguments: &str) -> Kubectl {
+        Kubectl::new(arguments, &self.data_dir().join("admin.kubeconfig"), self.folder())
+    }
+
+    /// The path, without ending, of one of the server's certificates.
+    pub fn pki(&self, name: &str) -> PathBuf {
+        self.data_dir().join("pki").join(name)
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.process.errors()
+    }
+
+    /// The first line of the log that contains `text`, which may still come.
+    pub fn await_log(&self, text: &str) -> String {
+        self.process.await_error_line(text)
+    }
+
+    /// Log lines of level WARN and ERROR that contain `text` are expected from now on.
+    pub fn allow_log(&mut self, text: &str) {
+        self.builder.allowed.push(text.to_owned());
+    }
+
+    /// Kills the server as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks the server to end, and goes on at once.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.terminate();
+        self.process.wait()
+    }
+
+    fn unexpected(&self) -> Vec<String> {
+        let allowed = |line: &String| self.builder.allowed.iter().any(|text| line.contains(text.as_str()));
+        self.log().into_iter().filter(|line| is_complaint(line) && !allowed(line)).collect()
+    }
+}
+
+/// Whether a log line is of level WARN or ERROR, in either format, or tells of a panic.
+fn is_complaint(line: &str) -> bool {
+    let as_json = [r#""level":"WARN""#, r#""level":"ERROR""#, "panicked at"];
+    matches!(line.split_whitespace().nth(1), Some("WARN" | "ERROR"))
+        || as_json.iter().any(|mark| line.contains(mark))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill();
+        if std::thread::panicking() {
+            eprintln!("log of {} {}:\n{}", self.edition(), self.url, self.log().join("\n"));
+            return;
+        }
+        let unexpected = self.unexpected();
+        assert!(unexpected.is_empty(), "the log has what the test did not allow:\n{}", unexpected.join("\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_told_from_text_that_quotes_them() {
+        for (line, complains) in [
+            ("2026-01-01T00:00:00Z  WARN detectviz: slow", true),
+            ("2026-01-01T00:00:00Z ERROR detectviz: lost", true),
+            ("2026-01-01T00:00:00Z  INFO detectviz: ERROR is a level", false),
+            (r#"{"timestamp":"x","level":"WARN","message":"slow"}"#, true),
+            (r#"{"timestamp":"x","level":"INFO","message":"fast"}"#, false),
+            ("thread 'main' panicked at src/main.rs:1:1:", true),
+            ("", false),
+        ] {
+            assert_eq!(is_complaint(line), complains, "{line}");
+        }
+    }
+}

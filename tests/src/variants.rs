@@ -1,0 +1,38 @@
+//! The same body, several variants. The one that failed is the last that was announced in the test's output.
+
+use crate::environment::{Edition, editions};
+use crate::server::{Builder, Server, Storage};
+
+/// Runs `body` so that each edition and each storage has its turn, with every runner that the edition has.
+///
+/// Two servers and not four: storage and edition meet nowhere in the code, so that every pair would show nothing more.
+pub fn variants(body: impl Fn(Server)) {
+    let editions = editions();
+    for (index, storage) in [Storage::Embedded, Storage::Memory].into_iter().enumerate() {
+        let edition = editions[index % editions.len()];
+        eprintln!("variant: {edition}, {}", storage.name());
+        body(Server::builder(edition).storage(storage).toggle_runners(edition).start());
+    }
+}
+
+/// Runs `body` for every edition that was built.
+pub fn every_edition(body: impl Fn(Edition)) {
+    for edition in editions() {
+        eprintln!("edition: {edition}");
+        body(edition);
+    }
+}
+
+/// Runs `body` if the enterprise edition was built, which has what it is about.
+pub fn enterprise(body: impl FnOnce(Builder)) {
+    match editions().contains(&Edition::Enterprise) {
+        true => body(Server::builder(Edition::Enterprise).runners()),
+        false => eprintln!("nothing to test: XTASK_EDITIONS has no enterprise"),
+    }
+}
+
+impl Builder {
+    fn toggle_runners(self, edition: Edition) -> Self {
+        if edition == Edition::Enterprise { self.runners() } else { self }
+    }
+}

@@ -1,0 +1,15 @@
+//! The suites: each is about one part of what a user can see, against built binaries, over TLS, with real clients.
+//! `cargo xtask test` builds what they need and runs them; `cargo xtask test -- NAME` runs some.
+
+#![allow(clippy::unwrap_used, reason = "in helpers of tests too, a panic is the report")]
+
+mod aggregation;
+mod api;
+mod auth;
+mod bad_input;
+mod crash;
+mod dataplane;
+mod editions;
+mod kubectl;
+mod support;
+mod watch;
