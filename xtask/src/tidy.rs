@@ -2,6 +2,7 @@
 
 mod docs;
 mod features;
+mod guards;
 mod lengths;
 mod manifests;
 mod scan;
@@ -38,8 +39,13 @@ struct Check {
     hint: &'static str,
 }
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check { name: "docs", find: docs::check, hint: "correct the path in the page, or restore the file" },
+    Check {
+        name: "guards",
+        find: guards::check,
+        hint: "name the test that guards the rule now, or drop the rule",
+    },
     Check {
         name: "lengths",
         find: lengths::check,

@@ -87,10 +87,10 @@ proptest! {
 
     #[test]
     fn any_patch_is_applied_or_refused(body in "[\\[\\]{}\":,a-z0-9/~-]{0,80}") {
-        let document = serde_json::json!({"a": {"b": [1, 2]}, "c": "d"});
+        let document = || serde_json::json!({"a": {"b": [1, 2]}, "c": "d"});
         for outcome in [
-            patch::json_patch(&mut document.clone(), body.as_bytes()),
-            patch::merge_patch(&mut document.clone(), body.as_bytes()),
+            patch::json_patch(&mut document(), body.as_bytes()),
+            patch::merge_patch(&mut document(), body.as_bytes()),
         ] {
             prop_assert!(outcome.err().is_none_or(|status| matches!(status.code, 400 | 413 | 422)));
         }
