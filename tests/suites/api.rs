@@ -325,3 +325,50 @@ fn object_and_status_are_written_apart() {
 fn condition(kind: &str) -> Value {
     json!({"type": kind, "status": "True", "reason": "Set", "message": "", "lastTransitionTime": "2020-01-01T00:00:00Z"})
 }
+
+#[test]
+fn an_object_that_is_being_deleted_takes_no_new_finalizers() {
+    variants(|server| {
+        let admin = server.admin();
+        let mut held = config_map("held", "x");
+        held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+        create(&admin, CONFIG_MAPS, &held);
+        let path = format!("{CONFIG_MAPS}/held");
+        let marked = admin.delete(&path).expect(200);
+        assert!(marked["metadata"]["deletionTimestamp"].is_string(), "{marked}");
+        let mut more = marked.clone();
+        more["metadata"]["finalizers"] = json!(["example.com/hold", "example.com/more"]);
+        let refused = admin.update(&path, &more).refused(422, "Invalid");
+        assert_eq!(refused["details"]["causes"][0]["field"], "metadata.finalizers");
+        let mut released = marked;
+        released["metadata"]["finalizers"] = json!([]);
+        admin.update(&path, &released).expect(200);
+        admin.get(&path).refused(404, "NotFound");
+    });
+}
+
+#[test]
+fn a_create_says_no_version_and_an_update_of_version_0_is_unconditional() {
+    variants(|server| {
+        let admin = server.admin();
+        let mut object = config_map("one", "1");
+        object["metadata"]["resourceVersion"] = "7".into();
+        admin.create(CONFIG_MAPS, &object).refused(400, "BadRequest");
+        object["metadata"]["resourceVersion"] = "0".into();
+        create(&admin, CONFIG_MAPS, &object);
+        object["data"]["value"] = "2".into();
+        assert_eq!(admin.update(format!("{CONFIG_MAPS}/one"), &object).expect(200)["data"]["value"], "2");
+    });
+}
+
+#[test]
+fn the_root_lists_where_things_are() {
+    variants(|server| {
+        let listed = server.admin().get("/").expect(200);
+        let paths = listed["paths"].as_array().unwrap();
+        for path in ["/api/v1", "/apis/apiregistration.k8s.io/v1", "/openapi/v3", "/readyz"] {
+            assert!(paths.contains(&json!(path)), "{listed}");
+        }
+        server.anonymous().get("/").refused(403, "Forbidden");
+    });
+}

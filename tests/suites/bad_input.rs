@@ -182,12 +182,15 @@ fn bad_paths(admin: &Client) {
         "/api/v1/%ff",
         "/apis//v1/x",
         "/livez//ping",
+        "/apis/g%2Fx/v1",
+        "/apis/g/v1/namespaces/n/things/t/proxy/x%2F..%2Fy",
     ] {
         admin.get(path).refused(400, "BadRequest");
     }
     for path in [
-        "/",
         "/nothing",
+        "/api/v1/namespaces/default/namespaces",
+        "/api/v1/namespaces/default/namespaces/kube-system",
         "/api/v2",
         "/api/v1/nothing",
         "/apis/nothing.example.com/v1/things",
@@ -257,5 +260,33 @@ fn bytes_that_are_no_request_end_one_connection_and_no_other() {
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.code == 431));
         create(&admin, CONFIG_MAPS, &config_map("one", "x"));
         assert_eq!(watch.expect("ADDED")["metadata"]["name"], "one");
+    });
+}
+
+/// A patch whose operations nest a document into itself, and a body that is nested as deep as a parser allows: either
+/// would end the process, or leave an object that nobody can read any more.
+#[test]
+fn nothing_is_nested_without_end() {
+    variants(|server| {
+        let admin = server.admin();
+        create(&admin, CONFIG_MAPS, &config_map("kept", "x"));
+        let copies = (0..19).map(|power| {
+            let path = format!("/x{}", "/a".repeat(1 << power));
+            json!({"op": "copy", "from": "/x", "path": path})
+        });
+        let operations: Vec<_> =
+            [json!({"op": "add", "path": "/x", "value": {}})].into_iter().chain(copies).collect();
+        let patch = admin.request("PATCH", format!("{CONFIG_MAPS}/kept"));
+        let body = serde_json::to_vec(&operations).unwrap();
+        patch.body("application/json-patch+json", body).send().refused(413, "RequestEntityTooLarge");
+
+        let deep = (0..110).fold(json!("end"), |inner, _| json!({"a": inner}));
+        let source = json!({
+            "apiVersion": "datasource.detectviz.io/v0alpha1", "kind": "DataSource",
+            "metadata": {"name": "deep"}, "spec": {"type": "x", "jsonData": deep},
+        });
+        let sources = "/apis/datasource.detectviz.io/v0alpha1/namespaces/default/datasources";
+        admin.create(sources, &source).refused(400, "BadRequest");
+        assert_eq!(names(&admin.get(CONFIG_MAPS).expect(200)), ["kept"]);
     });
 }

@@ -146,3 +146,22 @@ fn a_watch_under_load_sees_every_change_once_and_in_order() {
         }
     });
 }
+
+#[test]
+fn a_watch_of_one_name_shows_nothing_else() {
+    variants(|server| {
+        let admin = server.admin();
+        create(&admin, CONFIG_MAPS, &config_map("one", "1"));
+        create(&admin, CONFIG_MAPS, &config_map("two", "2"));
+        let mut watch = admin.watch("/api/v1/watch/namespaces/default/configmaps/two");
+        assert_eq!(watch.expect("ADDED")["metadata"]["name"], "two");
+        create(&admin, CONFIG_MAPS, &config_map("three", "3"));
+        admin.delete(format!("{CONFIG_MAPS}/two")).expect(200);
+        assert_eq!(watch.expect("DELETED")["metadata"]["name"], "two");
+        let one = admin.get(format!("{CONFIG_MAPS}/one?watch=true")).expect(200);
+        assert_eq!(
+            one["kind"], "ConfigMap",
+            "a watch parameter on one object is a plain get, as upstream has it"
+        );
+    });
+}

@@ -56,6 +56,19 @@ pub fn partial(object: &Value) -> Value {
     serde_json::json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata})
 }
 
+/// The most levels that an object may be nested: few enough that a list or an event around it can be read by any
+/// client, far more than any kind needs.
+pub const MAX_DEPTH: usize = 100;
+
+/// How deep `value` is nested; a scalar is 0. Recurses as deep: for values whose depth was bounded when they were read.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
      and must start and end with an alphanumeric character (e.g. 'example.com')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \

@@ -28,8 +28,8 @@ pub struct ListOptions {
     pub version_match: Option<VersionMatch>,
     /// Whether bookmarks are welcome in a watch.
     pub allow_bookmarks: bool,
-    /// Whether a watch begins with the present state (WatchList, KEP-3157).
-    pub send_initial_events: bool,
+    /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version.
+    pub send_initial_events: Option<bool>,
     /// After how many seconds the server may end the watch.
     pub timeout_seconds: Option<u64>,
 }
@@ -57,7 +57,7 @@ impl ListOptions {
             resource_version: resource_version(query)?,
             version_match: version_match(query)?,
             allow_bookmarks: query.flag("allowWatchBookmarks"),
-            send_initial_events: query.flag("sendInitialEvents"),
+            send_initial_events: query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents")),
             timeout_seconds: number(query, "timeoutSeconds")?,
         };
         options.check(watch, query)?;
@@ -210,7 +210,7 @@ pub struct DeleteOptions {
     /// `Orphan`, `Background` or `Foreground`.
     pub propagation_policy: Option<String>,
     /// `["All"]` for a dry run.
-    pub dry_run: Vec<String>,
+    pub dry_run: Option<Vec<String>>,
 }
 
 impl DeleteOptions {
@@ -220,10 +220,15 @@ impl DeleteOptions {
     /// 400 or 422 with the field at fault.
     pub fn from_query(query: &Query) -> Result<Self, Status> {
         let propagation_policy = query.get("propagationPolicy").map(str::to_owned);
-        let dry_run = if dry_run(query)? { vec!["All".to_owned()] } else { Vec::new() };
+        let dry_run = dry_run(query)?.then(|| vec!["All".to_owned()]);
         let options = Self { propagation_policy, dry_run, ..Self::default() };
         options.check()?;
         Ok(options)
+    }
+
+    /// Whether everything but the deletion is done.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.as_ref().is_some_and(|values| !values.is_empty())
     }
 
     /// Checks the values against what is allowed.
@@ -240,7 +245,7 @@ impl DeleteOptions {
                 "\"Background\", \"Foreground\", \"Orphan\"",
             ));
         }
-        match self.dry_run.iter().find(|value| *value != "All") {
+        match self.dry_run.iter().flatten().find(|value| *value != "All") {
             Some(other) => Err(unsupported("dryRun", other, "\"All\"")),
             None => Ok(()),
         }
@@ -261,11 +266,8 @@ mod tests {
             list("resourceVersion=12&resourceVersionMatch=Exact&labelSelector=a%3Db", false).unwrap();
         assert_eq!((options.resource_version, options.version_match), (Some(12), Some(VersionMatch::Exact)));
         assert!(!options.labels.is_empty());
-        assert!(
-            list("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", true)
-                .unwrap()
-                .send_initial_events
-        );
+        let initial = list("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", true).unwrap();
+        assert_eq!(initial.send_initial_events, Some(true));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
+use crate::meta::{self, MAX_DEPTH};
 use crate::status::{Reason, Status};
 
 /// The most operations of one JSON patch; upstream's bound.
@@ -26,7 +27,13 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
         return Err(Status::failure(Reason::RequestEntityTooLarge, message));
     }
     let mut copied = 0;
+    let mut depth = DepthBound(meta::depth(document));
     for (index, operation) in patch.0.iter().enumerate() {
+        depth.allow(document, operation).map_err(|()| {
+            let message =
+                format!("operation {index}: the document would be nested more than {MAX_DEPTH} levels deep");
+            Status::failure(Reason::RequestEntityTooLarge, message)
+        })?;
         copied += copied_bytes(document, operation);
         if copied > MAX_COPIED_BYTES {
             let message = format!(
@@ -42,6 +49,40 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
         })?;
     }
     Ok(())
+}
+
+/// An upper bound of the document's depth. Measuring costs as much as what is measured, so it is done only when the
+/// bound would pass the limit; without a limit, copies of a document into itself nest it until the stack ends.
+struct DepthBound(usize);
+
+impl DepthBound {
+    fn allow(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), ()> {
+        let tokens = |pointer: &str| pointer.matches('/').count();
+        let (path, from) = (tokens(operation.path().as_str()), source(operation));
+        let deepest = match (operation, from) {
+            (PatchOperation::Add(add), _) => path + meta::depth(&add.value),
+            (PatchOperation::Replace(replace), _) => path + meta::depth(&replace.value),
+            (_, Some(from)) => path + self.0.saturating_sub(tokens(from)),
+            _ => return Ok(()),
+        };
+        self.0 = self.0.max(deepest);
+        if self.0 <= MAX_DEPTH {
+            return Ok(());
+        }
+        let moved = from.and_then(|from| document.pointer(from)).map_or(0, meta::depth);
+        let exact = if from.is_some() { path + moved } else { deepest };
+        self.0 = exact.max(meta::depth(document));
+        if self.0 <= MAX_DEPTH { Ok(()) } else { Err(()) }
+    }
+}
+
+/// Where a copy or move takes its value from.
+fn source(operation: &PatchOperation) -> Option<&str> {
+    match operation {
+        PatchOperation::Copy(copy) => Some(copy.from.as_str()),
+        PatchOperation::Move(moved) => Some(moved.from.as_str()),
+        _ => None,
+    }
 }
 
 fn copied_bytes(document: &Value, operation: &PatchOperation) -> usize {
@@ -89,6 +130,25 @@ mod tests {
         let many =
             format!("[{}]", vec![r#"{"op":"add","path":"/x","value":1}"#; MAX_OPERATIONS + 1].join(","));
         assert_eq!(code(many.as_bytes()), 413);
+    }
+
+    #[test]
+    fn a_document_cannot_be_nested_into_itself_without_end() {
+        let mut operations = vec![r#"{"op":"add","path":"/x","value":{}}"#.to_owned()];
+        for power in 0..19 {
+            let path = "/x".to_owned() + &"/a".repeat(1 << power);
+            operations.push(format!(r#"{{"op":"copy","from":"/x","path":"{path}"}}"#));
+        }
+        let fault = json_patch(&mut json!({}), format!("[{}]", operations.join(",")).as_bytes()).unwrap_err();
+        assert!(fault.code == 413 && fault.message.contains("levels deep"), "{fault}");
+    }
+
+    #[test]
+    fn copies_that_stay_shallow_are_allowed() {
+        let copy = r#"{"op":"copy","from":"/a","path":"/b/a"},{"op":"move","from":"/b/a","path":"/c"}"#;
+        let mut document = json!({"a": {"x": 1}, "b": {}});
+        json_patch(&mut document, format!("[{}]", vec![copy; 200].join(",")).as_bytes()).unwrap();
+        assert_eq!(document["c"]["x"], 1);
     }
 
     #[test]

@@ -113,10 +113,11 @@ impl RequestInfo {
             cluster: ROOT_CLUSTER,
             resource: None,
         };
-        if let Some((gv, rest)) = group_version(&segments)
-            && !rest.is_empty()
-        {
-            info.read_resource(method, &gv, rest)?;
+        if let Some((gv, rest)) = group_version(&segments) {
+            segments.iter().take(3).try_for_each(Segment::refuse_encoded_slash)?;
+            if !rest.is_empty() {
+                info.read_resource(method, &gv, rest)?;
+            }
         }
         Ok(info)
     }
@@ -169,7 +170,7 @@ impl RequestInfo {
         let part = |index: usize| {
             parts.get(index).map(|segment: &Segment<'_>| segment.text.clone()).unwrap_or_default()
         };
-        parts.iter().take(2).chain(segments.iter().take(2)).try_for_each(Segment::refuse_encoded_slash)?;
+        parts.iter().take(3).chain(segments.iter().take(2)).try_for_each(Segment::refuse_encoded_slash)?;
         let gvr = GroupVersionResource {
             group: gv.group.clone(),
             version: gv.version.clone(),
@@ -177,7 +178,7 @@ impl RequestInfo {
         };
         let rest = parts.iter().skip(3).map(|segment| segment.raw).collect::<Vec<_>>().join("/");
         let mut resource = ResourceInfo { gvr, namespace, name: part(1), subresource: part(2), rest };
-        self.verb = resource_verb(method, &resource, watch_prefix || self.query.flag("watch"));
+        self.verb = resource_verb(method, &resource, watch_prefix, self.query.flag("watch"));
         if resource.name.is_empty() && matches!(self.verb, Verb::List | Verb::Watch | Verb::DeleteCollection)
         {
             resource.name = self.selected_name();
@@ -210,7 +211,8 @@ impl Segment<'_> {
     fn refuse_encoded_slash(&self) -> Result<(), Status> {
         if self.text.contains('/') {
             return Err(Status::bad_request(format!(
-                "path segment {:?} must not contain an encoded slash: groups, resources and names have none",
+                "path segment {:?} must not contain an encoded slash: groups, versions, namespaces, resources, names and \
+                 subresources have none",
                 self.raw
             )));
         }
@@ -230,6 +232,9 @@ fn canonical_segments(path: &str) -> Result<Vec<Segment<'_>>, Status> {
             "" => Err(refuse("a segment must not be empty")),
             "." | ".." => Err(refuse("dot segments are not allowed")),
             text if text.contains('\0') => Err(refuse("a NUL is not allowed")),
+            text if text.contains('/') && text.split('/').any(|piece| matches!(piece, "" | "." | "..")) => {
+                Err(refuse("encoded slashes must not make empty or dot segments"))
+            }
             _ => Ok(text),
         }
     };
@@ -266,10 +271,11 @@ fn plain_verb(method: &Method) -> Verb {
     }
 }
 
-fn resource_verb(method: &Method, resource: &ResourceInfo, watch: bool) -> Verb {
+fn resource_verb(method: &Method, resource: &ResourceInfo, watch_prefix: bool, watch: bool) -> Verb {
     let collection = resource.name.is_empty();
     match plain_verb(method) {
-        Verb::Get | Verb::Head if watch && resource.subresource.is_empty() => Verb::Watch,
+        Verb::Get | Verb::Head if watch_prefix && resource.subresource.is_empty() => Verb::Watch,
+        Verb::Get | Verb::Head if collection && watch => Verb::Watch,
         Verb::Get | Verb::Head if collection => Verb::List,
         Verb::Get | Verb::Head => Verb::Get,
         Verb::Post => Verb::Create,
@@ -315,6 +321,8 @@ mod tests {
         check(&Method::POST, "/api/v1/namespaces/a/configmaps", "create v1 a|configmaps|||");
         check(&Method::GET, "/api/v1/configmaps?watch=true", "watch v1 |configmaps|||");
         check(&Method::GET, "/api/v1/watch/configmaps", "watch v1 |configmaps|||");
+        check(&Method::GET, "/api/v1/namespaces/a/secrets/b?watch=true", "get v1 a|secrets|b||");
+        check(&Method::GET, "/api/v1/watch/namespaces/a/secrets/b", "watch v1 a|secrets|b||");
         check(&Method::DELETE, "/api/v1/namespaces/a/configmaps", "deletecollection v1 a|configmaps|||");
         check(&Method::PATCH, "/apis/g/v1/namespaces/a/things/b/scale", "patch g/v1 a|things|b|scale|");
         check(
@@ -345,6 +353,9 @@ mod tests {
             "/api/v1/%ff",
             "/api/v1/%zz",
             "/apis/g/v1/namespaces/a/../b",
+            "/apis/g%2Fx/v1",
+            "/apis/g/v1/namespaces/n/things/t/x%2Fy",
+            "/apis/g/v1/namespaces/n/things/t/proxy/x%2F..%2Fy",
         ] {
             let refused = RequestInfo::parse(&Method::GET, path, None).unwrap_err();
             assert_eq!(refused.code, 400, "{path}");

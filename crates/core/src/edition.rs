@@ -121,6 +121,18 @@ pub struct Entry {
     pub reason: String,
 }
 
+impl Report {
+    /// Says of the runners that have ended that they have.
+    pub fn note_ends(&mut self, ended: &BTreeMap<&'static str, String>) {
+        for entry in &mut self.entries {
+            if let Some(why) = ended.get(entry.name) {
+                entry.would_start = false;
+                entry.reason = format!("it was started and has ended: {why}");
+            }
+        }
+    }
+}
+
 impl Entry {
     /// The kind as people read it.
     pub fn kind_text(&self) -> &'static str {

@@ -10,6 +10,7 @@ use crate::health::Checks;
 /// Handed to whatever runs in the background. Tasks spawned here are waited for at shutdown.
 #[derive(Clone)]
 pub struct RunContext {
+    draining: CancellationToken,
     shutdown: CancellationToken,
     tasks: TaskTracker,
     checks: Arc<Checks>,
@@ -18,13 +19,20 @@ pub struct RunContext {
 impl RunContext {
     /// The context of a whole server.
     pub fn new(checks: Arc<Checks>) -> Self {
-        Self { shutdown: CancellationToken::new(), tasks: TaskTracker::new(), checks }
+        let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        Self { draining, shutdown, tasks: TaskTracker::new(), checks }
     }
 
     /// A context that ends with this one, or earlier by its own [`Self::cancel`].
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { shutdown: self.shutdown.child_token(), ..self.clone() }
+        Self { draining: self.draining.child_token(), shutdown: self.shutdown.child_token(), ..self.clone() }
+    }
+
+    /// A child whose tasks can be waited for by themselves.
+    #[must_use]
+    pub fn group(&self) -> Self {
+        Self { tasks: TaskTracker::new(), ..self.child() }
     }
 
     /// Spawns a task that is dropped at its next await once the context ends.
@@ -74,8 +82,19 @@ impl RunContext {
         self.shutdown.is_cancelled()
     }
 
+    /// Waits until the server begins to stop: long answers end now, so that others can be finished.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
+    /// Begins to stop: what goes on for as long as a client listens ends, background work goes on.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
     /// Ends the context.
     pub fn cancel(&self) {
+        self.draining.cancel();
         self.shutdown.cancel();
     }
 

@@ -2,15 +2,18 @@
 
 use detectviz_core::delegate::Slot;
 use detectviz_core::edition::{AGGREGATOR, DATAPLANE};
-use detectviz_core::health::Checks;
+use detectviz_core::health::{Checks, Kind};
 use detectviz_core::metrics::Metrics;
-use detectviz_core::{Catalog, EditionTable, Loopback, Options, RunContext, Setup};
+use detectviz_core::{Catalog, EditionTable, Loopback, Module, Options, RunContext, Setup};
 use detectviz_server::InProcess;
 use detectviz_server::listener::Listener;
+use detectviz_server::resource::Backend;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::shutdown::Stop;
 use super::{phases, shutdown};
 use crate::data_dir::DataDir;
 use crate::print;
@@ -25,6 +28,8 @@ pub(super) struct Parts {
     pub(super) context: RunContext,
     pub(super) loopback: Arc<InProcess>,
     pub(super) started: Instant,
+    /// The runners that have ended, and why.
+    pub(super) ended: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 impl Parts {
@@ -39,7 +44,19 @@ impl Parts {
             checks,
             loopback: Arc::default(),
             started,
+            ended: Arc::default(),
         }
+    }
+
+    /// Notes that the runner `name` has ended: in the log, on `/statusz` and in readiness.
+    pub(super) fn ended(&self, name: &'static str, result: Result<(), String>) {
+        let why = match result {
+            Ok(()) => "it ended by itself".to_owned(),
+            Err(fault) => fault,
+        };
+        tracing::error!(name, reason = why, "runner ended");
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(name, why.clone());
+        self.checks.add(Kind::Ready, &format!("runner/{name}"), Arc::new(move || Err(why.clone())));
     }
 
     pub(super) fn loopback(&self) -> Arc<dyn Loopback> {
@@ -47,17 +64,42 @@ impl Parts {
     }
 }
 
+/// What was started and has to be ended.
+pub(super) struct Running {
+    pub(super) serving: RunContext,
+    pub(super) modules: Vec<(&'static str, Arc<dyn Module>)>,
+    pub(super) store: Backend,
+    address: SocketAddr,
+    ends: phases::Ends,
+    _data: DataDir,
+}
+
 pub(super) async fn serve(table: EditionTable, options: Options, started: Instant) -> anyhow::Result<()> {
-    let stop = shutdown::signals()?;
+    let mut stop = Stop::listen()?;
     let parts = Parts::new(table, options, started);
+    let mut running = tokio::select! {
+        running = start(&parts) => running?,
+        signal = stop.signal() => {
+            tracing::info!(signal, "stopped before the server was started");
+            return Ok(());
+        }
+    };
+    let address = running.address;
+    shutdown::until(&parts, &mut stop, &mut running.ends, || print::ready(&format!("https://{address}")))
+        .await;
+    shutdown::run(&parts, running, &mut stop).await;
+    Ok(())
+}
+
+async fn start(parts: &Parts) -> anyhow::Result<Running> {
     let data = DataDir::open(&parts.options.data_dir)?;
     // Bound first, so that a port in use is told before anything is started; accepted from last.
     let listener =
         Listener::bind(SocketAddr::new(parts.options.bind_address, parts.options.secure_port)).await?;
-    let store = phases::store(&parts, &data).await?;
-    let auth = phases::auth(&parts, &data, listener.address())?;
+    let store = phases::store(parts, &data).await?;
+    let auth = phases::auth(parts, &data, listener.address())?;
     let groups = phases::groups()?;
-    let resources = phases::core_server(&parts, &store, &groups)?;
+    let resources = phases::core_server(parts, &store, &groups)?;
     let core = Slot::new(phases::core_link(resources, phases::extensions()));
     let setup = Setup::new(
         Arc::clone(&parts.options),
@@ -66,20 +108,16 @@ pub(super) async fn serve(table: EditionTable, options: Options, started: Instan
         Arc::clone(&parts.metrics),
         listener.address(),
     );
-    let aggregator = phases::runner(&parts, AGGREGATOR, &setup, core).await?;
-    let dataplane = phases::runner(&parts, DATAPLANE, &setup, aggregator.link.clone()).await?;
-    let chain = phases::chain(&parts, auth.engine, dataplane.link.clone(), setup.groups.len());
+    let aggregator = phases::runner(parts, AGGREGATOR, &setup, core).await?;
+    let dataplane = phases::runner(parts, DATAPLANE, &setup, aggregator.link.clone()).await?;
+    let chain = phases::chain(parts, auth.engine, dataplane.link.clone(), setup.groups.len());
     parts.loopback.connect(Arc::clone(&chain));
-    phases::controllers(&parts, &aggregator, &dataplane);
-    let mut ends = phases::run_runners(&parts, [aggregator, dataplane]).await?;
-    let modules = phases::modules(&parts, setup.groups.len()).await?;
-    let address = listener.address();
-    let serving = parts.context.child();
+    phases::controllers(parts, &aggregator, &dataplane);
+    let ends = phases::run_runners(parts, [aggregator, dataplane]).await?;
+    let modules = phases::modules(parts, setup.groups.len()).await?;
+    let (address, serving) = (listener.address(), parts.context.group());
     let max_connections = parts.options.limits.max_connections;
     serving.spawn_graceful(listener.serve(chain, auth.tls, max_connections, serving.clone()));
-    tracing::info!(address = %address, "serving");
-    shutdown::until(&parts, stop, &mut ends, || print::ready(&format!("https://{address}"))).await;
-    shutdown::run(&parts, modules, store).await;
-    drop(data);
-    Ok(())
+    tracing::info!(address = %address, kubeconfig = %data.admin_kubeconfig().display(), "serving");
+    Ok(Running { serving, modules, store, address, ends, _data: data })
 }

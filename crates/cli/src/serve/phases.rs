@@ -12,7 +12,7 @@ use detectviz_core::options::StorageKind;
 use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
-use detectviz_server::chain::RequestMetrics;
+use detectviz_server::chain::{FlowControl, RequestMetrics};
 use detectviz_server::endpoints::{Endpoints, StatusPage, Version};
 use detectviz_server::listener::server_config;
 use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
@@ -22,9 +22,9 @@ use detectviz_storage::Store;
 use detectviz_storage::cache::{Cache, CacheOptions};
 use detectviz_storage::embedded::{Embedded, EmbeddedOptions};
 use detectviz_storage::memory::Memory;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
 use super::compose::Parts;
@@ -60,7 +60,7 @@ pub(super) struct Auth {
 
 /// Makes or loads keys and certificates, writes the administrator's kubeconfig, and reads the tokens.
 pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyhow::Result<Auth> {
-    let request = PkiRequest { serving_names: Vec::new(), serving_ips: vec![listener.ip()] };
+    let request = serving(&parts.options.tls.serving_names, listener);
     let pki =
         Pki::load_or_create(&parts.options.pki_dir(), &request).context("make or load the certificates")?;
     let url = format!("https://{}", reachable(listener));
@@ -69,6 +69,14 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
     let leaf = pki.serving();
     let tls = server_config(leaf.chain().to_vec(), leaf.key(), pki.client_ca().certificate().clone())?;
     Ok(Auth { engine: Authenticator::new(tokens(&parts.options.auth.token_file)?), tls })
+}
+
+/// What the serving certificate must carry: what clients call the server, and where it listens.
+fn serving(names: &[String], listener: SocketAddr) -> PkiRequest {
+    let ips = names.iter().filter_map(|name| name.parse().ok()).chain([listener.ip()]);
+    let serving_ips = ips.filter(|ip: &IpAddr| !ip.is_unspecified()).collect();
+    let serving_names = names.iter().filter(|name| name.parse::<IpAddr>().is_err()).cloned().collect();
+    PkiRequest { serving_names, serving_ips }
 }
 
 /// Where a client on this machine reaches the listener: a wildcard address is no destination.
@@ -177,12 +185,17 @@ pub(super) fn chain(
     let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
     let edition = parts.table.edition.name;
     let version = Version { version: print::VERSION, commit: print::COMMIT, rustc: print::RUSTC, edition };
-    let (table, toggles) = (parts.table.clone(), parts.options.toggles.clone());
+    let (table, toggles, ended) =
+        (parts.table.clone(), parts.options.toggles.clone(), Arc::clone(&parts.ended));
     let status = StatusPage {
         version: version.clone(),
         started: parts.started,
         started_at: timestamp::now(),
-        report: Arc::new(move || table.report(&toggles, groups)),
+        report: Arc::new(move || {
+            let mut report = table.report(&toggles, groups);
+            report.note_ends(&ended.lock().unwrap_or_else(PoisonError::into_inner));
+            report
+        }),
     };
     Arc::new(Chain {
         authenticator,
@@ -196,6 +209,10 @@ pub(super) fn chain(
         },
         delegates: link,
         metrics: RequestMetrics::new(&parts.metrics),
+        flow: FlowControl::new(
+            parts.options.limits.max_reads_in_flight,
+            parts.options.limits.max_writes_in_flight,
+        ),
         request_timeout: parts.options.limits.request_timeout,
     })
 }

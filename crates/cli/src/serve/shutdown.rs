@@ -1,14 +1,15 @@
-//! The end: stop accepting, finish what is under way within a bound, end watches cleanly, close the store.
+//! The end, in two steps: what clients wait for is finished within a bound, then what runs in the background ends.
 
 use anyhow::Context;
-use detectviz_core::Module;
 use detectviz_core::health::Kind;
-use detectviz_server::resource::Backend;
-use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::compose::Parts;
+use super::compose::{Parts, Running};
 use super::phases::Ends;
+
+/// How long background work may take to end once nobody is served any more.
+const BACKGROUND_GRACE: Duration = Duration::from_secs(5);
 
 /// The signals that stop the server.
 pub(super) struct Stop {
@@ -16,15 +17,25 @@ pub(super) struct Stop {
     interrupt: Signal,
 }
 
-/// Listens for SIGTERM and SIGINT from now on.
-pub(super) fn signals() -> anyhow::Result<Stop> {
-    let terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    Ok(Stop { terminate, interrupt })
+impl Stop {
+    /// Listens for SIGTERM and SIGINT from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// The next signal's name.
+    pub(super) async fn signal(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
-/// Waits for a signal; calls `ready` once every readiness check passed, and logs runners that end early.
-pub(super) async fn until(parts: &Parts, mut stop: Stop, ends: &mut Ends, ready: impl FnOnce()) {
+/// Waits for a signal; calls `ready` once every readiness check passed, and notes runners that end early.
+pub(super) async fn until(parts: &Parts, stop: &mut Stop, ends: &mut Ends, ready: impl FnOnce()) {
     let mut ready = Some(ready);
     loop {
         tokio::select! {
@@ -33,12 +44,8 @@ pub(super) async fn until(parts: &Parts, mut stop: Stop, ends: &mut Ends, ready:
                 tracing::info!(after_ms = elapsed.as_secs_f64() * 1000.0, "ready");
                 ready.take().expect("guarded by the branch's condition")();
             }
-            Some((name, result)) = ends.recv() => match result {
-                Ok(()) => tracing::warn!(name, "runner ended"),
-                Err(fault) => tracing::error!(name, error = fault, "runner failed"),
-            },
-            _ = stop.terminate.recv() => return tracing::info!(signal = "SIGTERM", "shutting down"),
-            _ = stop.interrupt.recv() => return tracing::info!(signal = "SIGINT", "shutting down"),
+            Some((name, result)) = ends.recv() => parts.ended(name, result),
+            signal = stop.signal() => return tracing::info!(signal, "shutting down"),
         }
     }
 }
@@ -53,24 +60,29 @@ async fn becomes_ready(parts: &Parts) {
     }
 }
 
-/// Takes the server down.
-pub(super) async fn run(parts: &Parts, modules: Vec<(&'static str, Arc<dyn Module>)>, backend: Backend) {
-    parts.checks.add(Kind::Ready, "shutdown", Arc::new(|| Err("shutting down".to_owned())));
-    for (name, module) in modules.into_iter().rev() {
+/// Takes the server down; another signal cuts the waiting short.
+pub(super) async fn run(parts: &Parts, running: Running, stop: &mut Stop) {
+    let refuse = || Err("shutting down".to_owned());
+    parts.checks.add(Kind::Ready, "shutdown", std::sync::Arc::new(refuse));
+    parts.context.drain();
+    let grace = parts.options.limits.shutdown_grace;
+    tokio::select! {
+        done = tokio::time::timeout(grace, running.serving.drained()) => if done.is_err() {
+            tracing::warn!(grace_seconds = grace.as_secs(), "requests were still under way when the grace period ended");
+        },
+        signal = stop.signal() => tracing::info!(signal, "requests under way are cut off"),
+    }
+    for (name, module) in running.modules.into_iter().rev() {
         if let Err(fault) = module.stop().await {
             tracing::error!(name, error = format!("{fault:#}"), "stop module");
         }
     }
     parts.context.cancel();
-    let grace = parts.options.limits.shutdown_grace;
-    if tokio::time::timeout(grace, parts.context.drained()).await.is_err() {
-        tracing::warn!(
-            grace_seconds = grace.as_secs(),
-            "requests were still under way when the grace period ended"
-        );
+    if tokio::time::timeout(BACKGROUND_GRACE, parts.context.drained()).await.is_err() {
+        tracing::warn!("background work did not end in time");
     }
-    backend.cache.stop().await;
-    if let Err(fault) = backend.store.close().await {
+    running.store.cache.stop().await;
+    if let Err(fault) = running.store.store.close().await {
         tracing::error!(error = %fault, "close the store");
     }
     tracing::info!("stopped");

@@ -57,6 +57,8 @@ pub struct Options {
     pub log: LogOptions,
     /// Authentication.
     pub auth: AuthOptions,
+    /// The serving certificate.
+    pub tls: TlsOptions,
     /// Bounds on requests.
     pub limits: LimitOptions,
     /// The aggregator of API servers.
@@ -83,6 +85,13 @@ pub struct AuthOptions {
     pub token_file: PathBuf,
 }
 
+/// The serving certificate.
+#[derive(Clone, Debug, Default)]
+pub struct TlsOptions {
+    /// The DNS names and IP addresses that clients use, besides the bind address and this machine's own.
+    pub serving_names: Vec<String>,
+}
+
 /// Bounds on requests.
 #[derive(Clone, Debug, Default)]
 pub struct LimitOptions {
@@ -90,6 +99,10 @@ pub struct LimitOptions {
     pub max_body_bytes: usize,
     /// The most connections at once.
     pub max_connections: usize,
+    /// The most reads under way at once.
+    pub max_reads_in_flight: usize,
+    /// The most writes under way at once.
+    pub max_writes_in_flight: usize,
     /// How long a request may take; watches and proxied streams are exempt.
     pub request_timeout: Duration,
     /// How long requests under way may go on after the server was told to stop.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     AggregatorOptions, AuthOptions, DataplaneOptions, LimitOptions, LogFormat, LogOptions, Options,
-    StorageKind,
+    StorageKind, TlsOptions,
 };
 use crate::toggles::Toggles;
 
@@ -108,6 +108,20 @@ pub const TABLE: &[OptionSpec] = &[
         set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_connections),
     },
     OptionSpec {
+        key: "limits.max_reads_in_flight",
+        default: "400",
+        allowed: "a whole number from 1 to 1000000",
+        help: "the most reads under way at once; more are answered 429",
+        set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_reads_in_flight),
+    },
+    OptionSpec {
+        key: "limits.max_writes_in_flight",
+        default: "200",
+        allowed: "a whole number from 1 to 1000000",
+        help: "the most writes under way at once; more are answered 429",
+        set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_writes_in_flight),
+    },
+    OptionSpec {
         key: "limits.request_timeout_seconds",
         default: "60",
         allowed: "a whole number of seconds from 1 to 3600",
@@ -168,6 +182,13 @@ pub const TABLE: &[OptionSpec] = &[
             choice(text, &kinds, &mut o.storage)
         },
     },
+    OptionSpec {
+        key: "tls.serving_names",
+        default: "",
+        allowed: "DNS names and IP addresses joined by commas; empty for this machine's own",
+        help: "what else clients call this server; its certificate carries them",
+        set: |o, text| serving_names(text, &mut o.tls.serving_names),
+    },
 ];
 
 impl Default for Options {
@@ -181,6 +202,7 @@ impl Default for Options {
             plugin_dir: PathBuf::new(),
             log: LogOptions::default(),
             auth: AuthOptions::default(),
+            tls: TlsOptions::default(),
             limits: LimitOptions::default(),
             aggregator: AggregatorOptions::default(),
             dataplane: DataplaneOptions::default(),
@@ -198,6 +220,18 @@ where
     T::Err: std::fmt::Display,
 {
     *slot = text.parse().map_err(|fault: T::Err| fault.to_string())?;
+    Ok(())
+}
+
+fn serving_names(text: &str, slot: &mut Vec<String>) -> Result<(), String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let checked = names.map(|name| match name.parse::<IpAddr>() {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => detectviz_api::meta::check_dns_subdomain(name)
+            .map(|()| name.to_owned())
+            .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address")),
+    });
+    *slot = checked.collect::<Result<_, _>>()?;
     Ok(())
 }
 
@@ -237,5 +271,15 @@ mod tests {
         assert!(TABLE.is_sorted_by_key(|spec| spec.key));
         let options = Options::default();
         assert_eq!((options.secure_port, options.storage), (6443, StorageKind::Embedded));
+    }
+
+    #[test]
+    fn serving_names_are_names_or_addresses() {
+        let mut names = Vec::new();
+        serving_names("api.example.com, 10.0.0.1,::1", &mut names).unwrap();
+        assert_eq!(names, ["api.example.com", "10.0.0.1", "::1"]);
+        for bad in ["https://a", "a b", "a:6443"] {
+            assert!(serving_names(bad, &mut names).is_err(), "{bad}");
+        }
     }
 }

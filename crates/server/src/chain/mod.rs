@@ -1,11 +1,13 @@
 //! The way of a request, in execution order. [`Chain::answer`] reads like a table of contents; each layer is a step with
 //! a reason, and no step is repeated elsewhere.
 
+mod flow;
 mod in_process;
 mod layers;
 mod measure;
 mod render;
 
+pub use flow::FlowControl;
 pub use in_process::InProcess;
 pub use measure::RequestMetrics;
 pub use render::status_response;
@@ -48,6 +50,8 @@ pub struct Chain {
     pub delegates: Arc<dyn Delegate>,
     /// What is measured of requests.
     pub metrics: RequestMetrics,
+    /// How much may go on at once.
+    pub flow: FlowControl,
     /// How long a request may take.
     pub request_timeout: Duration,
 }
@@ -68,6 +72,8 @@ impl Chain {
             // No header may say who somebody is: identity comes from credentials alone (CVE-2026-61682).
             layers::strip_identity_headers(&mut request);
             layers::refuse_impersonation(&request)?;
+            // Before it costs more than its head, and after the caller is known; upstream's order.
+            let _place = self.flow.admit(&info)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
             self.execute(info, identity, request).await
         };

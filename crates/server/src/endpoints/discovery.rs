@@ -17,6 +17,7 @@ pub(super) fn page(
 ) -> Option<Result<Response, Status>> {
     let snapshot = catalog.snapshot();
     match path {
+        [""] => Some(Ok(super::json(&json!({"paths": root_paths(catalog)})))),
         ["api"] => Some(form(request).map(|form| match form {
             Form::Aggregated => super::document(snapshot.aggregated_core(), AGGREGATED, request),
             Form::Legacy => super::json(&json!({
@@ -35,6 +36,24 @@ pub(super) fn page(
         ["apis", group, version] => legacy_list(catalog, &GroupVersion::new(*group, *version), request),
         _ => None,
     }
+}
+
+/// What `/` lists: the server's own pages, and where each group-version is.
+fn root_paths(catalog: &Catalog) -> Vec<String> {
+    let own =
+        ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/statusz", "/version"];
+    let snapshot = catalog.snapshot();
+    let mut paths: Vec<String> = snapshot.group_versions().map(|(gv, _)| gv.path()).collect();
+    paths.extend(
+        snapshot
+            .group_versions()
+            .filter(|(gv, _)| !gv.group.is_empty())
+            .map(|(gv, _)| format!("/apis/{}", gv.group)),
+    );
+    paths.extend(own.map(str::to_owned));
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 fn legacy_list(

@@ -55,7 +55,7 @@ impl Endpoints {
             ["metrics"] => Some(Ok(text(METRICS_TYPE, self.metrics.render()))),
             ["statusz"] => Some(self.status.page(request.headers())),
             ["openapi", "v3", rest @ ..] => openapi::page(&self.catalog, rest, info, request.headers()),
-            ["api" | "apis", ..] => discovery::page(&self.catalog, path, request.headers()),
+            ["" | "api" | "apis", ..] => discovery::page(&self.catalog, path, request.headers()),
             _ => None,
         }
     }

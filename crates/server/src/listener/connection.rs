@@ -14,10 +14,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::activity::Activity;
 use crate::chain::{Chain, Peer};
 
 /// How long a client may take to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that was told to end may stay without a request under way.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// How long an HTTP/1.1 client may take to send a request's head, idle time between requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 /// The most bytes of an HTTP/1.1 head, and of an HTTP/2 header list.
@@ -31,17 +34,30 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
     let Some(stream) = handshake(stream, &acceptor, &context).await else { return };
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let peer = Arc::new(Peer::new(certificate.map(|der| der.to_vec())));
+    let activity = Arc::new(Activity::default());
+    let seen = Arc::clone(&activity);
     let service = service_fn(move |request| {
-        let (chain, peer) = (Arc::clone(&chain), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(chain.answer(&peer, ours(request)).await) }
+        let (chain, peer, busy) = (Arc::clone(&chain), Arc::clone(&peer), seen.begin());
+        async move {
+            Ok::<_, Infallible>(chain.answer(&peer, ours(request)).await.map(|body| busy.until_end_of(body)))
+        }
     });
     let http = protocol();
     let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = context.cancelled() => {
+        ended = connection.as_mut() => Some(ended),
+        () = context.draining() => None,
+        () = activity.idle() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                // A client that does not take the hint is cut off; one that waits for an answer is not idle.
+                () = activity.idle_for(GOODBYE) => Ok(()),
+            }
         }
     };
     if let Err(fault) = ended {
@@ -56,7 +72,7 @@ async fn handshake(
 ) -> Option<TlsStream<TcpStream>> {
     stream.set_nodelay(true).ok()?;
     let shaken = tokio::select! {
-        () = context.cancelled() => return None,
+        () = context.draining() => return None,
         shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
     };
     match shaken {

@@ -1,5 +1,6 @@
 //! The one listener: TCP, TLS, HTTP/1.1 and HTTP/2, with a bound on everything that costs something before the caller is known.
 
+mod activity;
 mod connection;
 mod tls;
 
@@ -64,7 +65,7 @@ impl Listener {
         let acceptor = TlsAcceptor::from(tls);
         loop {
             let accepted = tokio::select! {
-                () = context.cancelled() => return,
+                () = context.draining() => return,
                 accepted = accept(&self.listener, &permits) => accepted,
             };
             let Some((stream, permit)) = accepted else { continue };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use detectviz_api::options::{DeleteOptions, FieldValidation};
 use detectviz_api::{Reason, Status};
-use detectviz_core::http::{Body, CollectError};
+use detectviz_core::http::Body;
 use detectviz_schema::{Limits, decode_envelope, decode_json, delete_options_from_protobuf};
 use http::header;
 use serde_json::Value;
@@ -27,38 +27,43 @@ pub(super) struct Incoming {
 
 impl Call {
     /// The whole body, within the bound.
-    pub(super) async fn body(&self, body: Body) -> Result<Bytes, Status> {
+    pub(super) async fn body(&self, mut body: Body) -> Result<Bytes, Status> {
         let limit = self.resource.max_body_bytes;
+        let unreadable = |fault| Status::bad_request(format!("cannot read the body: {fault}"));
+        let (mut kept, mut read) = (Vec::new(), 0);
         // Read past the limit, up to a bound, before refusing: a client that is still sending cannot read an answer.
-        let bytes = match body.collect(limit * LINGER).await {
-            Ok(bytes) if bytes.len() <= limit => return Ok(bytes),
-            Ok(bytes) => Some(bytes.len()),
-            Err(CollectError::TooLarge { .. }) => None,
-            Err(CollectError::Read(fault)) => {
-                return Err(Status::bad_request(format!("cannot read the body: {fault}")));
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+            read += data.len();
+            match () {
+                () if read <= limit => kept.extend_from_slice(&data),
+                () if read <= limit * LINGER => kept = Vec::new(),
+                () => break,
             }
-        };
-        let size = bytes
-            .map_or_else(|| format!("more than {} bytes", limit * LINGER), |bytes| format!("{bytes} bytes"));
-        let message = format!("Request entity too large: the body has {size}, limit is {limit}");
+        }
+        if read <= limit {
+            return Ok(kept.into());
+        }
+        let message = format!("Request entity too large: limit is {limit} bytes");
         Err(Status::failure(Reason::RequestEntityTooLarge, message))
     }
 
-    /// The media type of the body, without parameters; JSON when the client does not say.
-    pub(super) fn media_type(&self) -> &str {
+    /// The media type of the body, in lower case and without parameters; JSON when the client does not say.
+    pub(super) fn media_type(&self) -> String {
         let value = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         value
             .and_then(|value| value.split(';').next())
             .map(str::trim)
             .filter(|kind| !kind.is_empty())
             .unwrap_or(JSON)
+            .to_ascii_lowercase()
     }
 
     /// The object in the body.
     pub(super) async fn incoming(&self, body: Body) -> Result<Incoming, Status> {
         let kind = self.media_type();
         let protobuf = self.resource.definition.extensions.protobuf;
-        match kind {
+        match kind.as_str() {
             JSON => {
                 let bytes = self.body(body).await?;
                 let decoded = decode_json(&bytes, Limits::default())
@@ -82,7 +87,7 @@ impl Call {
         if bytes.is_empty() {
             return DeleteOptions::from_query(&self.context.info.query);
         }
-        let document = match kind {
+        let document = match kind.as_str() {
             JSON => {
                 decode_json(&bytes, Limits::default())
                     .map_err(|fault| Status::bad_request(fault.to_string()))?

@@ -41,6 +41,9 @@ impl Call {
     ) -> Result<(Value, Vec<String>), Status> {
         let mut object = incoming.object;
         self.place(&mut object)?;
+        if !matches!(meta::resource_version(&object), "" | "0") {
+            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+        }
         self.resource.begin(&mut object);
         let prefix = match meta::name(&object) {
             "" => meta::field(&object, "generateName").chars().take(MAX_GENERATE_NAME).collect::<String>(),

@@ -20,7 +20,7 @@ pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
         let object = parsed(&current)?;
         call.check_delete(&object, &options).await?;
         let marked = call.marked(&object);
-        if !options.dry_run.is_empty() {
+        if options.is_dry_run() {
             return Ok(call.deleted(&object, marked));
         }
         match call.store_delete(&current, marked.as_ref()).await? {
@@ -51,7 +51,7 @@ impl Call {
         self.resource.strategy.check_delete(object)?;
         let mut nothing = Value::Null;
         let mut attributes =
-            self.attributes(Operation::Delete, &mut nothing, Some(object), !options.dry_run.is_empty());
+            self.attributes(Operation::Delete, &mut nothing, Some(object), options.is_dry_run());
         self.resource.admission.mutate(&mut attributes).await?;
         self.resource.admission.validate(&attributes).await
     }

@@ -7,12 +7,14 @@ use detectviz_storage::cache::Object;
 use serde_json::Value;
 use std::borrow::Cow;
 
-use crate::resource::Resource;
+use super::Call;
 
 /// The selectors of a request, checked against what the resource lets select.
 pub(super) struct Filter {
     labels: LabelSelector,
     fields: FieldSelector,
+    /// The one object that the path or a selector names.
+    name: String,
     /// Whether a term looks into the object, beyond what stands parsed beside it.
     looks_inside: bool,
 }
@@ -22,7 +24,8 @@ impl Filter {
     ///
     /// # Errors
     /// 400 naming a field that cannot be selected by.
-    pub(super) fn new(resource: &Resource, options: &ListOptions) -> Result<Self, Status> {
+    pub(super) fn new(call: &Call, options: &ListOptions) -> Result<Self, Status> {
+        let resource = &call.resource;
         let selectable = |field: &str| {
             let mut declared = resource.declared.selectable_fields.iter();
             declared.any(|declared| declared.json_path.strip_prefix('.') == Some(field))
@@ -33,12 +36,16 @@ impl Filter {
             }
         }
         let looks_inside = options.fields.terms().iter().any(|term| !is_meta(&term.field));
-        Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), looks_inside })
+        // What was authorized may be one name only: then nothing else is shown.
+        let name = call.info().name.clone();
+        Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), name, looks_inside })
     }
 
     /// Whether the object is selected.
     pub(super) fn matches(&self, object: &Object) -> bool {
-        self.labels.matches(|key| object.meta.label(key)) && self.matches_fields(object)
+        (self.name.is_empty() || *self.name == *object.meta.name)
+            && self.labels.matches(|key| object.meta.label(key))
+            && self.matches_fields(object)
     }
 
     fn matches_fields(&self, object: &Object) -> bool {

@@ -19,16 +19,25 @@ use crate::resource::Resource;
 
 /// About how many bytes are sent at once.
 const CHUNK: usize = 32 * 1024;
+/// The most objects that are looked at before others get a turn.
+const MAX_SCANNED: usize = 512;
 
 pub(super) async fn list(call: Call) -> Result<Response, Status> {
     let query = &call.context.info.query;
     let view = View::new(presentation(call.accept())?, query)?;
     let options = ListOptions::parse(query, false)?;
-    let filter = Filter::new(&call.resource, &options)?;
+    let filter = Filter::new(&call, &options)?;
     call.reach(options.resource_version).await?;
     let listing = call.listing();
     check_exact(&options, listing.revision)?;
-    let body = ListBody { resource: Arc::clone(&call.resource), view, filter, listing, next: Next::Head };
+    let body = ListBody {
+        resource: Arc::clone(&call.resource),
+        view,
+        filter,
+        listing,
+        next: Next::Head,
+        empty: true,
+    };
     let mut response = Response::new(Body::stream(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
@@ -64,9 +73,7 @@ impl Call {
 
 enum Next {
     Head,
-    /// The first item.
-    First,
-    /// The item behind this key.
+    /// What stands behind this key.
     After(Arc<str>),
     End,
 }
@@ -77,36 +84,33 @@ struct ListBody {
     filter: Filter,
     listing: Listing,
     next: Next,
+    /// Whether no item was sent yet.
+    empty: bool,
 }
 
 impl ListBody {
     fn chunk(&mut self) -> Result<Option<Bytes>, Status> {
         let mut chunk = BytesMut::new();
-        let mut first = match &self.next {
-            Next::End => return Ok(None),
-            Next::After(_) => false,
-            Next::Head | Next::First => true,
-        };
-        if matches!(self.next, Next::Head) {
-            chunk.extend_from_slice(self.view.list_head(&self.resource).as_bytes());
-            self.next = Next::First;
-        }
         let start = match &self.next {
+            Next::End => return Ok(None),
             Next::After(key) => Arc::clone(key),
-            _ => Arc::from(""),
+            Next::Head => {
+                chunk.extend_from_slice(self.view.list_head(&self.resource).as_bytes());
+                Arc::from("")
+            }
         };
-        for object in self.listing.iter_after(&start) {
-            if chunk.len() >= CHUNK {
+        for (scanned, object) in self.listing.iter_after(&start).enumerate() {
+            if chunk.len() >= CHUNK || scanned >= MAX_SCANNED {
                 return Ok(Some(chunk.freeze()));
             }
             if self.filter.matches(object) {
-                if !first {
+                if !self.empty {
                     chunk.extend_from_slice(b",");
                 }
                 chunk.extend_from_slice(&self.view.item(&self.resource, &object.bytes)?);
-                first = false;
-                self.next = Next::After(Arc::clone(&object.key));
+                self.empty = false;
             }
+            self.next = Next::After(Arc::clone(&object.key));
         }
         chunk.extend_from_slice(View::list_tail(self.listing.revision).as_bytes());
         self.next = Next::End;
@@ -120,8 +124,17 @@ impl HttpBody for ListBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(self.chunk().map_err(BoxError::from).transpose().map(|chunk| chunk.map(Frame::data)))
+        match self.chunk() {
+            // Many were looked at and none selected.
+            Ok(Some(chunk)) if chunk.is_empty() => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            chunk => {
+                Poll::Ready(chunk.map_err(BoxError::from).transpose().map(|chunk| chunk.map(Frame::data)))
+            }
+        }
     }
 }

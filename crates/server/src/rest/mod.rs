@@ -49,7 +49,8 @@ impl Call {
     fn check_scope(&self) -> Result<(), Status> {
         let info = self.info();
         let namespaced = self.resource.definition.is_namespaced();
-        let is_namespace = info.gvr.group.is_empty() && &*info.gvr.resource == "namespaces";
+        let is_namespace =
+            info.gvr.group.is_empty() && &*info.gvr.resource == "namespaces" && info.name == info.namespace;
         let across =
             matches!(self.context.info.verb, Verb::List | Verb::Watch) && info.subresource.is_empty();
         match info.namespace() {

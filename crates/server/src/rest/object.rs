@@ -81,6 +81,10 @@ impl Resource {
         validation: FieldValidation,
         special: impl FnOnce(&Value) -> Vec<detectviz_api::Cause>,
     ) -> Result<Vec<String>, Status> {
+        if meta::depth(object) > meta::MAX_DEPTH {
+            let message = format!("the object is nested more than {} levels deep", meta::MAX_DEPTH);
+            return Err(Status::bad_request(message));
+        }
         let admitted = self.version.admit(object);
         let warnings = judge_fields(validation, duplicates, &admitted.unknown)?;
         let rule = self.definition.extensions.name_rule;

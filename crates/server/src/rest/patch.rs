@@ -26,7 +26,7 @@ enum Kind {
 pub(super) async fn patch(call: Call, body: Body, fields: Option<&[&str]>) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.context.info.query)?;
     let view = View::new(presentation(call.accept())?, &call.context.info.query)?;
-    let kind = match call.media_type() {
+    let kind = match call.media_type().as_str() {
         JSON_PATCH => Kind::Json,
         MERGE_PATCH => Kind::Merge,
         STRATEGIC_MERGE_PATCH => Kind::Strategic,

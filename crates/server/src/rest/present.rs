@@ -10,6 +10,11 @@ use serde_json::{Value, json};
 
 use crate::resource::Resource;
 
+/// The most characters of one warning, and bytes of all of an answer; upstream's bounds. More would make heads that
+/// clients refuse, of answers to writes that were done.
+const MAX_WARNING: usize = 256;
+const MAX_WARNINGS: usize = 4096;
+
 const PARTIAL: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":"#;
 
 /// What a table's rows carry of their object (`includeObject`).
@@ -130,8 +135,14 @@ pub(super) fn answer(code: StatusCode, body: impl Into<Bytes>) -> Response {
 
 /// Adds a `Warning` header for each text, as RFC 7234 writes them and kubectl prints them.
 pub(super) fn warn(response: &mut Response, warnings: &[String]) {
+    let mut bytes = 0;
     for warning in warnings {
-        let text: String = warning.chars().filter(|c| !c.is_control()).collect();
+        let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+        let text: String = warning.chars().take(MAX_WARNING).map(plain).collect();
+        bytes += text.len();
+        if bytes > MAX_WARNINGS {
+            return;
+        }
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(header::WARNING, value);

@@ -63,7 +63,7 @@ impl Call {
     /// What was sent, if it says which version it changes or need not.
     fn versioned_update(&self, sent: &Value, old: &Value) -> Result<Value, Status> {
         let unconditional = self.resource.definition.extensions.allow_unconditional_update;
-        if meta::resource_version(sent).is_empty() && !unconditional {
+        if matches!(meta::resource_version(sent), "" | "0") && !unconditional {
             let cause = Cause {
                 reason: "FieldValueInvalid".into(),
                 message: "Invalid value: 0: must be specified for an update".into(),
@@ -119,7 +119,7 @@ impl Call {
             return Err(self.conflict(meta::name(old), &why));
         }
         match expected {
-            "" => Ok(()),
+            "" | "0" => Ok(()),
             version if version == meta::resource_version(old) => Ok(()),
             _ => Err(self.conflict(meta::name(old), MODIFIED)),
         }
@@ -140,7 +140,10 @@ impl Call {
         }
         let mut attributes = self.attributes(Operation::Update, &mut new, Some(old), options.dry_run);
         resource.admission.mutate(&mut attributes).await?;
-        let special = |object: &Value| resource.strategy.validate_update(object, old);
+        let special = |object: &Value| {
+            let added = added_finalizers(object, old);
+            if added.is_empty() { resource.strategy.validate_update(object, old) } else { added }
+        };
         let warnings = resource.check(&mut new, duplicates, options.field_validation, special)?;
         resource.count_generation(&mut new, old);
         let attributes = self.attributes(Operation::Update, &mut new, Some(old), options.dry_run);
@@ -175,6 +178,27 @@ impl Call {
     pub(super) fn conflict(&self, name: &str, why: &str) -> Status {
         Status::conflict(&self.resource.gvr.group, &self.resource.gvr.resource, name, why)
     }
+}
+
+/// An object that is being deleted takes no new finalizers: it could be held for ever.
+fn added_finalizers(object: &Value, old: &Value) -> Vec<Cause> {
+    let finalizers = |object: &'_ Value| {
+        object.pointer("/metadata/finalizers").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let before = finalizers(old);
+    let added: Vec<String> =
+        finalizers(object).iter().filter(|have| !before.contains(have)).map(ToString::to_string).collect();
+    if !meta::is_deleting(old) || added.is_empty() {
+        return Vec::new();
+    }
+    vec![Cause {
+        reason: "FieldValueForbidden".into(),
+        message: format!(
+            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            added.join(", ")
+        ),
+        field: "metadata.finalizers".into(),
+    }]
 }
 
 enum Stored {

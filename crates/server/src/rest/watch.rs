@@ -21,7 +21,9 @@ use super::present::View;
 use super::{Call, cache_fault};
 use crate::resource::Resource;
 
-/// How long a watch lasts when the client does not say; upstream's least.
+/// The most objects that are looked at before others get a turn.
+const MAX_SCANNED: usize = 512;
+/// How long a watch lasts at least when the client does not say; upstream's.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How often a quiet watch tells how far it is, if bookmarks are welcome.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
@@ -30,7 +32,7 @@ pub(super) async fn watch(call: Call) -> Result<Response, Status> {
     let query = &call.context.info.query;
     let view = View::new(presentation(call.accept())?, query)?;
     let options = ListOptions::parse(query, true)?;
-    let filter = Filter::new(&call.resource, &options)?;
+    let filter = Filter::new(&call, &options)?;
     let events = match call.begin(&options).await {
         Ok(begun) => Events::new(&call, view, filter, &options, begun),
         // Past the checks of the request, a watch reports its faults as an event, as upstream does.
@@ -58,7 +60,16 @@ struct Begun {
 impl Call {
     async fn begin(&self, options: &ListOptions) -> Result<Begun, Status> {
         let (cache, prefix, within) = (&self.resource.backend.cache, &self.resource.prefix, self.within());
-        match options.resource_version.filter(|version| *version > 0 && !options.send_initial_events) {
+        let initial = options.send_initial_events;
+        let after = match options.resource_version {
+            Some(version) if version > 0 && initial != Some(true) => Some(version),
+            None if initial == Some(false) => {
+                self.reach(None).await?;
+                Some(cache.applied_revision())
+            }
+            _ => None,
+        };
+        match after {
             Some(version) => {
                 let watcher = cache.watch(prefix, &within, version).await.map_err(cache_fault)?;
                 Ok(Begun { initial: None, watcher })
@@ -93,14 +104,14 @@ impl Events {
         let timeout = options
             .timeout_seconds
             .filter(|seconds| *seconds > 0)
-            .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+            .map_or_else(default_timeout, Duration::from_secs);
         Self {
             resource: Arc::clone(&call.resource),
             view,
             filter,
             watcher: begun.watcher,
             initial: begun.initial.map(|listing| (listing, Arc::from(""))),
-            mark_initial_end: options.send_initial_events && options.allow_bookmarks,
+            mark_initial_end: options.send_initial_events == Some(true) && options.allow_bookmarks,
             bookmarks: options.allow_bookmarks,
             ticks,
             deadline: Instant::now() + timeout.min(Duration::from_secs(24 * 3600)),
@@ -110,15 +121,18 @@ impl Events {
 
     /// The next line; `None` ends the watch cleanly.
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(line) = self.next_initial() {
-            return Some(line);
+        while self.initial.is_some() {
+            if let Some(line) = self.next_initial() {
+                return Some(line);
+            }
+            tokio::task::yield_now().await;
         }
         while !self.ended {
             let step = tokio::select! {
                 event = self.watcher.next() => Step::Event(event),
                 _ = self.ticks.tick(), if self.bookmarks => Step::Tick,
                 () = tokio::time::sleep_until(self.deadline) => Step::End,
-                () = self.resource.context.cancelled() => Step::End,
+                () = self.resource.context.draining() => Step::End,
             };
             if let Some(line) = self.line(step) {
                 return Some(line);
@@ -129,10 +143,18 @@ impl Events {
 
     fn next_initial(&mut self) -> Option<Bytes> {
         let (listing, after) = self.initial.as_mut()?;
-        let found = listing.iter_after(after).find(|object| self.filter.matches(object)).cloned();
-        if let Some(object) = found {
-            *after = Arc::clone(&object.key);
-            return Some(self.event("ADDED", &object));
+        let mut seen = None;
+        for object in listing.iter_after(after).take(MAX_SCANNED) {
+            seen = Some(Arc::clone(&object.key));
+            if self.filter.matches(object) {
+                let line = event(&self.view, &self.resource, "ADDED", object);
+                *after = Arc::clone(&object.key);
+                return Some(line);
+            }
+        }
+        if let Some(seen) = seen {
+            *after = seen;
+            return None;
         }
         let revision = listing.revision;
         self.initial = None;
@@ -171,10 +193,7 @@ impl Events {
     }
 
     fn event(&self, kind: &str, object: &Object) -> Bytes {
-        match self.view.object(&self.resource, &object.bytes) {
-            Ok(shown) => line(kind, &shown),
-            Err(fault) => error_line(&fault),
-        }
+        event(&self.view, &self.resource, kind, object)
     }
 
     fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
@@ -194,6 +213,22 @@ enum Step {
     Event(Option<Result<Arc<WatchEvent>, CacheError>>),
     Tick,
     End,
+}
+
+fn event(view: &View, resource: &Resource, kind: &str, object: &Object) -> Bytes {
+    match view.object(resource, &object.bytes) {
+        Ok(shown) => line(kind, &shown),
+        Err(fault) => error_line(&fault),
+    }
+}
+
+/// Half an hour to an hour, spread so that clients which came together do not come back together.
+fn default_timeout() -> Duration {
+    let random = u64::from(u16::from_be_bytes([
+        uuid::Uuid::new_v4().as_bytes()[0],
+        uuid::Uuid::new_v4().as_bytes()[1],
+    ]));
+    DEFAULT_TIMEOUT + DEFAULT_TIMEOUT.mul_f64(random as f64 / f64::from(u16::MAX))
 }
 
 fn line(kind: &str, object: &[u8]) -> Bytes {
