@@ -2,6 +2,7 @@
 //! should be, and writes the difference; a pass that failed is tried again.
 
 mod apiservices;
+mod events;
 mod namespace;
 mod remote_conditions;
 mod retry;
@@ -31,6 +32,7 @@ pub fn start_controllers(
     obstacles: Obstacles,
 ) {
     system_namespaces::start(context, loopback);
+    events::start(context, loopback);
     namespace::start(context, loopback, catalog);
     apiservices::start(context, loopback, catalog);
     remote_conditions::start(context, loopback, obstacles);

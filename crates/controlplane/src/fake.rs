@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use detectviz_api::request_info::ResourceInfo;
-use detectviz_api::{RequestInfo, Status, Verb, meta};
+use detectviz_api::{Reason, RequestInfo, Status, Verb, meta};
 use detectviz_core::catalog::{GroupVersionEntry, Owner};
 use detectviz_core::http::{Body, BoxError, Request, Response};
 use detectviz_core::informer::Objects;
@@ -28,6 +28,8 @@ struct State {
     revision: watch::Sender<u64>,
     /// How many of the next writes fail.
     failures: Mutex<usize>,
+    /// The group whose server is down.
+    down: Mutex<Option<&'static str>>,
 }
 
 /// Group, resource, namespace and name.
@@ -55,8 +57,8 @@ pub(crate) fn catalog() -> Arc<Catalog> {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let (objects, failures) = Default::default();
-        Self(Arc::new(State { objects, failures, revision: watch::channel(1).0 }))
+        let (objects, failures, down) = Default::default();
+        Self(Arc::new(State { objects, failures, down, revision: watch::channel(1).0 }))
     }
 
     pub(crate) fn loopback(&self) -> Arc<dyn Loopback> {
@@ -66,6 +68,11 @@ impl Fake {
     /// Lets the next `count` writes fail.
     pub(crate) fn fail_next(&self, count: usize) {
         *self.0.failures.lock().unwrap() = count;
+    }
+
+    /// Lets every request for this group fail, or for none.
+    pub(crate) fn take_down(&self, group: Option<&'static str>) {
+        *self.0.down.lock().unwrap() = group;
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -188,6 +195,9 @@ impl Fake {
 
     fn answer(&self, info: &RequestInfo, body: &[u8]) -> Result<Value, Status> {
         let at = info.resource.as_ref().unwrap();
+        if *self.0.down.lock().unwrap() == Some(&*at.gvr.group) {
+            return Err(Status::failure(Reason::ServiceUnavailable, "backend is down"));
+        }
         if !matches!(info.verb, Verb::Get | Verb::List) {
             let mut failures = self.0.failures.lock().unwrap();
             if let Some(left) = failures.checked_sub(1) {

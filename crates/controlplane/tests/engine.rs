@@ -128,6 +128,19 @@ async fn a_namespace_lives_and_goes_with_what_is_in_it() {
             object.is_some_and(|object| object["metadata"]["deletionTimestamp"].is_string())
         })
         .await;
+    server
+        .until("/api/v1/namespaces/a", |namespace| {
+            let found = namespace.and_then(|ns| condition::find(ns, "NamespaceFinalizersRemaining"));
+            found.is_some_and(|(status, reason, message)| {
+                (status, reason) == ("True", "SomeFinalizersRemain")
+                    && message.contains("example.org/hold: 1")
+            })
+        })
+        .await;
+    let waiting = client.get("/api/v1/namespaces/a").await.unwrap();
+    assert_eq!(waiting["status"]["phase"], "Terminating");
+    let remaining = condition::find(&waiting, "NamespaceContentRemaining").unwrap();
+    assert_eq!(remaining, ("True", "SomeResourcesRemain", "objects remain: configmaps: 1"));
     held["metadata"]["finalizers"] = json!([]);
     held["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     client.update(&format!("{maps}/held"), &held).await.unwrap();

@@ -126,11 +126,22 @@ pub trait Store: Send + Sync + 'static {
     /// The revision of the last durable write.
     async fn current_revision(&self) -> Result<Revision, StoreError>;
 
+    /// The oldest revision that can be read, and watched after; the history before it is forgotten.
+    async fn oldest_revision(&self) -> Result<Revision, StoreError>;
+
     /// Every event with a revision above `after`, over the whole keyspace, in order and without a gap.
     async fn watch(&self, after: Revision) -> Result<Watch, StoreError>;
 
     /// Forgets the history before `revision`: older reads and watches fail with [`StoreError::Compacted`] from now on.
     async fn compact(&self, revision: Revision) -> Result<(), StoreError>;
+
+    /// Whether writes are accepted, as far as the store knows without trying; for readiness checks.
+    ///
+    /// # Errors
+    /// The reason why writes fail until the store is opened again, such as an earlier disk error.
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Makes everything durable and releases what the store holds. Watches end; later calls fail with
     /// [`StoreError::Closed`]. Closing twice is fine.

@@ -176,6 +176,7 @@ pub async fn compaction_forgets_history(store: Shared) {
     }
     let range = store.range("/", Some(20)).await.expect("get range at the compacted revision");
     assert_eq!(range.items, states[20].values().cloned().collect::<Vec<_>>());
+    assert_eq!(store.oldest_revision().await.expect("get oldest revision"), 20);
     let mut watch = store.watch(20).await.expect("watch after the compacted revision");
     assert_eq!(fold(&mut watch, 20, states[20].clone(), 41).await, states[41]);
 }

@@ -5,7 +5,7 @@
 use std::{
     ops::Bound,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -94,6 +94,11 @@ impl Index {
 
     pub(crate) fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// The oldest revision that can be read, and watched after.
+    pub(crate) fn oldest(&self) -> Revision {
+        self.oldest
     }
 
     pub(crate) fn entries(&self) -> &Entries {
@@ -221,12 +226,14 @@ pub(crate) struct Published {
     index: ArcSwap<Index>,
     changed: watch::Sender<()>,
     closed: AtomicBool,
+    /// Why nothing is written any more.
+    failed: OnceLock<String>,
 }
 
 impl Published {
     pub(crate) fn new(index: Index) -> Arc<Self> {
         let (index, changed) = (ArcSwap::from_pointee(index), watch::Sender::new(()));
-        Arc::new(Self { index, changed, closed: AtomicBool::new(false) })
+        Arc::new(Self { index, changed, closed: AtomicBool::new(false), failed: OnceLock::new() })
     }
 
     pub(crate) fn load(&self) -> Result<Arc<Index>, StoreError> {
@@ -236,6 +243,20 @@ impl Published {
     pub(crate) fn publish(&self, index: Index) {
         self.index.store(Arc::new(index));
         self.changed.send_replace(());
+    }
+
+    /// Whether writes can be accepted.
+    pub(crate) fn health(&self) -> Result<(), StoreError> {
+        self.load()?;
+        match self.failed.get() {
+            Some(reason) => Err(StoreError::ReadOnly { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses all writes from now on; the first reason stays.
+    pub(crate) fn fail(&self, reason: String) {
+        self.failed.get_or_init(|| reason);
     }
 
     pub(crate) fn close(&self) {

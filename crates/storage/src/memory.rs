@@ -54,6 +54,10 @@ impl Store for Memory {
         Ok(self.published.load()?.revision())
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.published.load()?.oldest())
+    }
+
     async fn watch(&self, after: Revision) -> Result<Watch, StoreError> {
         self.published.watch(after)
     }

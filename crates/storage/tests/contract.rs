@@ -78,6 +78,10 @@ impl Store for Reopened {
         self.inner().await.current_revision().await
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        self.inner().await.oldest_revision().await
+    }
+
     async fn watch(&self, after: Revision) -> Result<Watch, StoreError> {
         self.reopen().await.watch(after).await
     }

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use detectviz_storage::{
     Compare, Op, Range, Store, StoreError, Txn, TxnOutcome,
+    cache::{Cache, CacheOptions, WatchKind},
     embedded::{Embedded, EmbeddedOptions},
 };
 
@@ -146,6 +147,44 @@ async fn dropping_without_close_loses_nothing() {
     assert_eq!(all(&store).await, before);
     assert_eq!(create(&store, 20).await, 22);
     assert!(store.watch(1).await.is_ok(), "history is still in the log");
+}
+
+#[tokio::test]
+async fn a_watch_resumes_across_a_restart() {
+    const PREFIX: &str = "/registry/core/configmaps/root/";
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let object = |name: &str| Op::Put(Bytes::from(format!(r#"{{"metadata":{{"name":"{name}"}}}}"#)));
+    let writes = [
+        ("a", Compare::Absent, object("a")),
+        ("b", Compare::Absent, object("b")),
+        ("a", Compare::Any, Op::Delete),
+        ("a", Compare::Absent, object("again")),
+    ];
+    for (name, compare, op) in writes {
+        store.txn(Txn { key: format!("{PREFIX}n/{name}").into(), compare, op }).await.unwrap();
+    }
+    store.close().await.unwrap();
+
+    let store = open(dir.path()).unwrap();
+    let cache = Cache::start(store.clone(), CacheOptions::default()).await.unwrap();
+    assert_eq!(cache.applied_revision(), 5);
+    let names = |revision| -> Vec<String> {
+        let listing = cache.list_at(PREFIX, PREFIX, revision).unwrap();
+        listing.iter().map(|object| format!("{}@{}", object.meta.name, object.create_revision)).collect()
+    };
+    assert_eq!(
+        (names(5), names(3)),
+        (vec!["again@5".into(), "b@3".into()], vec!["a@2".into(), "b@3".into()])
+    );
+    let mut watcher = cache.watch(PREFIX, PREFIX, 2).await.unwrap();
+    for expected in [(WatchKind::Added, 3), (WatchKind::Deleted, 4), (WatchKind::Added, 5)] {
+        let event = watcher.next().await.unwrap().unwrap();
+        assert_eq!((event.kind, event.revision), expected);
+    }
+    assert_eq!(store.health(), Ok(()));
+    store.close().await.unwrap();
+    assert_eq!(store.health(), Err("use store: closed".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

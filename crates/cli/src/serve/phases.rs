@@ -46,7 +46,8 @@ pub(super) async fn store(parts: &Parts, data: &DataDir) -> anyhow::Result<Backe
     };
     let cache =
         Cache::start(Arc::clone(&store), CacheOptions::default()).await.context("fill the watch cache")?;
-    let watched = Arc::clone(&cache);
+    let (watched, written) = (Arc::clone(&cache), Arc::clone(&store));
+    parts.checks.add(Kind::Ready, "store", Arc::new(move || written.health()));
     parts.checks.add(Kind::Ready, "watch-cache", Arc::new(move || watched.health()));
     parts.checks.add(Kind::Live, "ping", Arc::new(|| Ok(())));
     Ok(Backend { store, cache })

@@ -1,27 +1,38 @@
-//! Empties a namespace that is to go: deletes all objects in it, and once there are none lets go of the namespace.
+//! Empties a namespace that is to go: deletes all objects in it, whoever serves them, and once there are none lets go
+//! of the namespace. What is in the way is said in the namespace's conditions.
 //!
-//! An object that its own finalizers hold is remembered, and until it is gone it alone is asked for: a namespace that
-//! is stuck for days costs one read at a time, however many kinds there are.
+//! What is in the way is also remembered, and until it is gone it alone is asked for: a namespace that is stuck for days
+//! costs one read at a time, however many kinds there are.
 
-use detectviz_api::{GroupVersion, Status, meta};
-use detectviz_core::catalog::Owner;
+mod found;
+
+use detectviz_api::{GroupVersion, Reason, Status, meta};
 use detectviz_core::informer::{Informer, Objects};
 use detectviz_core::{Catalog, Loopback, RunContext};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use self::found::{Found, is_absent};
 use super::retry::Pace;
 use super::write::{delete, edit, segment};
 use crate::strategies::namespaces::FINALIZER;
 
 /// Objects a page of a list.
 const PAGE: usize = 500;
+/// Pages a sweep: a backend whose list has no end cannot hold up the others.
+const PAGES: usize = 1000;
 /// Deletes under way at once: enough to share the store's syncs.
 const CONCURRENT_DELETES: usize = 32;
+/// Namespaces that are worked on at once, so that one does not wait for the slow backend of another.
+const CONCURRENT_NAMESPACES: usize = 8;
 /// How often a namespace is swept before others have their turn.
 const SWEEPS: usize = 3;
+/// How long a backend may take for one answer before it counts as unavailable.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Follows the namespaces and empties those that are to go.
 pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
@@ -50,17 +61,8 @@ struct Controller {
 enum Obstruction {
     /// The object at this path waits for its finalizers.
     Object(String),
-    /// The server refused.
-    Refusal(String),
-}
-
-/// What a sweep through a namespace came across.
-#[derive(Default)]
-struct Found {
-    /// The paths of objects that nothing was done about yet.
-    undeleted: Vec<String>,
-    /// The path of an object that waits for its finalizers.
-    held: Option<String>,
+    /// A request for this path was refused.
+    Refusal { path: String, why: String },
 }
 
 impl Controller {
@@ -70,104 +72,133 @@ impl Controller {
             namespaces.values().filter(|namespace| is_ours(namespace)).collect();
         let names: BTreeSet<&str> = terminating.iter().map(|namespace| meta::name(namespace)).collect();
         self.held.retain(|name, _| names.contains(name.as_str()));
-        for namespace in &terminating {
-            let outcome = self.release(namespace).await;
-            self.remember(meta::name(namespace), outcome);
+        let this = &*self;
+        let release = |namespace: &Arc<Value>| {
+            let namespace = Arc::clone(namespace);
+            async move { (meta::name(&namespace).to_owned(), this.release(&namespace).await) }
+        };
+        let outcomes = stream::iter(terminating).map(release).buffer_unordered(CONCURRENT_NAMESPACES);
+        for (name, obstruction) in outcomes.collect::<Vec<_>>().await {
+            self.remember(name, obstruction);
         }
         self.held.is_empty()
     }
 
     /// Lets go of `namespace` if it is empty, else tells what is in the way.
-    async fn release(&self, namespace: &Value) -> Result<Option<String>, Status> {
+    async fn release(&self, namespace: &Value) -> Option<Obstruction> {
         let name = meta::name(namespace);
-        if let Some(Obstruction::Object(path)) = self.held.get(name)
-            && self.loopback.get(path).await.is_ok()
+        if let Some(known) = self.held.get(name)
+            && self.persists(known).await
         {
-            return Ok(Some(path.clone()));
+            return Some(known.clone());
         }
-        match self.empty(name).await? {
-            Some(path) => Ok(Some(path)),
-            None => finalize(&*self.loopback, namespace).await.map(|()| None),
+        let found = self.empty(name).await;
+        let obstruction = found.obstruction();
+        let path = format!("/api/v1/namespaces/{name}");
+        let written = match obstruction {
+            Some(_) => self.tell(&path, namespace, &found).await,
+            None => finalize(&*self.loopback, &path, namespace).await,
+        };
+        obstruction.or_else(|| Some(Obstruction::Refusal { path, why: written.err()?.message }))
+    }
+
+    async fn persists(&self, known: &Obstruction) -> bool {
+        match known {
+            Obstruction::Object(path) => self.get(path).await.is_ok(),
+            Obstruction::Refusal { path, .. } => {
+                self.get(&format!("{path}?limit=1")).await.is_err_and(|refusal| !is_absent(&refusal))
+            }
         }
+    }
+
+    /// Writes what was found into the namespace's conditions. What was refused is told again when it changes.
+    async fn tell(&self, path: &str, namespace: &Value, found: &Found) -> Result<(), Status> {
+        let change = |now: &mut Value| meta::uid(now) == meta::uid(namespace) && found.tell(now);
+        edit(&*self.loopback, path, "/status", namespace, change).await
     }
 
     /// Logs each obstruction once, when it comes up.
-    fn remember(&mut self, name: &str, outcome: Result<Option<String>, Status>) {
-        let obstruction = match outcome {
-            Ok(None) => {
-                self.held.remove(name);
-                return;
-            }
-            Ok(Some(path)) => Obstruction::Object(path),
-            Err(refusal) => Obstruction::Refusal(refusal.message),
+    fn remember(&mut self, namespace: String, obstruction: Option<Obstruction>) {
+        let Some(obstruction) = obstruction else {
+            self.held.remove(&namespace);
+            return;
         };
-        if self.held.get(name) == Some(&obstruction) {
+        if self.held.get(&namespace) == Some(&obstruction) {
             return;
         }
         match &obstruction {
-            Obstruction::Object(path) => {
-                tracing::info!(
-                    namespace = name,
-                    object = path,
-                    "namespace waits for the finalizers of an object"
-                );
+            Obstruction::Object(object) => {
+                tracing::info!(namespace, object, "namespace waits for the finalizers of an object");
             }
-            Obstruction::Refusal(why) => {
-                tracing::warn!(namespace = name, error = why, "empty namespace again")
+            Obstruction::Refusal { path, why } => {
+                tracing::warn!(namespace, path, error = why, "empty namespace again");
             }
         }
-        self.held.insert(name.to_owned(), obstruction);
+        self.held.insert(namespace, obstruction);
     }
 
-    /// Deletes what is in the namespace; the path of what stays, if anything does.
-    async fn empty(&self, namespace: &str) -> Result<Option<String>, Status> {
-        let mut last = None;
-        for _ in 0..SWEEPS {
-            let found = self.find(namespace).await?;
-            if found.undeleted.is_empty() {
-                return Ok(found.held);
+    /// Deletes what is in the namespace, and tells what stays.
+    async fn empty(&self, namespace: &str) -> Found {
+        let mut found = self.find(namespace).await;
+        for _ in 1..SWEEPS {
+            let undeleted = found.take_undeleted();
+            if undeleted.is_empty() {
+                break;
             }
-            last = found.undeleted.first().cloned();
-            self.delete_all(found.undeleted).await?;
+            let refused = self.delete_all(undeleted).await;
+            found = self.find(namespace).await;
+            found.refused.extend(refused);
         }
-        Ok(last)
+        found
     }
 
-    async fn delete_all(&self, paths: Vec<String>) -> Result<(), Status> {
-        let delete = |path: String| {
-            let loopback = Arc::clone(&self.loopback);
-            async move { delete(&*loopback, &path).await }
+    /// Deletes objects, given as collection and path; returns the refusals.
+    async fn delete_all(&self, objects: Vec<(String, String)>) -> Vec<(String, Status)> {
+        let delete = |(collection, path): (String, String)| async move {
+            in_time(delete(&*self.loopback, &path)).await.err().map(|refusal| (collection, refusal))
         };
-        stream::iter(paths).map(delete).buffer_unordered(CONCURRENT_DELETES).try_collect().await
+        let deletes = stream::iter(objects).map(delete).buffer_unordered(CONCURRENT_DELETES);
+        deletes.filter_map(std::future::ready).collect().await
     }
 
-    async fn find(&self, namespace: &str) -> Result<Found, Status> {
+    async fn find(&self, namespace: &str) -> Found {
         let mut found = Found::default();
         for (gv, resource) in collections(&self.catalog) {
             let collection = format!("{}/namespaces/{namespace}/{resource}", gv.path());
-            self.find_in(&collection, &mut found).await?;
+            if let Err(refusal) = self.find_in(&collection, &mut found).await
+                && !is_absent(&refusal)
+            {
+                found.refused.insert(collection, refusal);
+            }
         }
-        Ok(found)
+        found
     }
 
     async fn find_in(&self, collection: &str, found: &mut Found) -> Result<(), Status> {
         let mut from = String::new();
-        loop {
-            let page = self.loopback.get(&format!("{collection}?limit={PAGE}{from}")).await?;
+        for _ in 0..PAGES {
+            let page = self.get(&format!("{collection}?limit={PAGE}{from}")).await?;
             for item in page["items"].as_array().into_iter().flatten() {
-                let path = format!("{collection}/{}", segment(meta::name(item)));
-                if meta::is_deleting(item) {
-                    found.held = Some(path);
-                } else {
-                    found.undeleted.push(path);
-                }
+                found.add(collection, item);
             }
             match meta::field(&page, "continue") {
                 "" => return Ok(()),
                 next => from = format!("&continue={}", segment(next)),
             }
         }
+        Err(Status::internal("list objects: too many pages"))
     }
+
+    async fn get(&self, path: &str) -> Result<Value, Status> {
+        in_time(self.loopback.get(path)).await
+    }
+}
+
+/// The answer, or that there was none in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let late =
+        |_| Err(Status::failure(Reason::Timeout, format!("no answer within {} s", PATIENCE.as_secs())));
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(late)
 }
 
 /// Whether the namespace is to go and waits for this controller.
@@ -176,9 +207,8 @@ fn is_ours(namespace: &Value) -> bool {
     meta::is_deleting(namespace) && finalizers.is_some_and(|list| list.iter().any(|have| have == FINALIZER))
 }
 
-async fn finalize(loopback: &dyn Loopback, namespace: &Value) -> Result<(), Status> {
-    let path = format!("/api/v1/namespaces/{}", meta::name(namespace));
-    edit(loopback, &path, "/finalize", namespace, |now| {
+async fn finalize(loopback: &dyn Loopback, path: &str, namespace: &Value) -> Result<(), Status> {
+    edit(loopback, path, "/finalize", namespace, |now| {
         // A namespace that was made anew in between has not been emptied.
         let is_same = meta::uid(now) == meta::uid(namespace) && is_ours(now);
         if is_same && let Some(list) = now.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut) {
@@ -189,12 +219,12 @@ async fn finalize(loopback: &dyn Loopback, namespace: &Value) -> Result<(), Stat
     .await
 }
 
-/// Every local resource that has objects in namespaces to delete, in one of its versions.
+/// Every resource that has objects in namespaces to delete, whoever serves it, in one of its versions.
 fn collections(catalog: &Catalog) -> Vec<(GroupVersion, String)> {
     let snapshot = catalog.snapshot();
     let mut seen = BTreeSet::new();
     let mut collections = Vec::new();
-    for (gv, _) in snapshot.group_versions().filter(|(_, owner)| *owner == Owner::Local) {
+    for (gv, _) in snapshot.group_versions() {
         let document = snapshot.resource_list(gv);
         let list: Value =
             document.and_then(|document| serde_json::from_slice(&document.bytes).ok()).unwrap_or_default();
@@ -223,6 +253,8 @@ fn has_objects(resource: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::fake::{self, Fake};
+    use detectviz_api::condition::find;
+    use detectviz_core::catalog::{GroupVersionEntry, Owner};
     use detectviz_core::health::Checks;
     use serde_json::json;
 
@@ -232,7 +264,7 @@ mod tests {
         let loopback = fake.loopback();
         loopback.create("/api/v1/namespaces", &json!({"metadata": {"name": "a"}})).await.unwrap();
         let context = RunContext::new(Arc::new(Checks::default()));
-        start(&context, &loopback, &fake::catalog());
+        start(&context, &loopback, &catalog());
         context
     }
 
@@ -285,9 +317,54 @@ mod tests {
         stop(context).await;
     }
 
+    /// The built-in groups, and one that another server serves.
+    fn catalog() -> Arc<Catalog> {
+        let catalog = fake::catalog();
+        let resources = vec![
+            json!({"resource": "things", "scope": "Namespaced", "responseKind": {"kind": "Thing"}, "verbs": ["delete", "list"]}),
+        ];
+        let (owner, priority) = (Owner::Aggregated, (1000, 15));
+        let group_version = "example.org/v1".parse().unwrap();
+        let entry =
+            GroupVersionEntry { group_version, owner, priority, resources, open_api: None, stale: true };
+        catalog.publish(entry).unwrap();
+        catalog
+    }
+
+    fn says(fake: &Fake, kind: &str, status: &str, part: &str) -> bool {
+        let namespace = fake.object("/api/v1/namespaces/a").unwrap_or_default();
+        find(&namespace, kind).is_some_and(|(have, _, message)| have == status && message.contains(part))
+    }
+
+    #[tokio::test]
+    async fn a_namespace_waits_for_a_backend_that_is_down_and_says_so() {
+        const FAILURE: &str = "NamespaceDeletionDiscoveryFailure";
+        let fake = Fake::new();
+        let loopback = fake.loopback();
+        let context = started(&fake).await;
+        let things = "/apis/example.org/v1/namespaces/a/things";
+        let held = json!({"metadata": {"name": "t", "finalizers": ["mine"]}});
+        loopback.create(things, &held).await.unwrap();
+        loopback.create(MAPS, &json!({"metadata": {"name": "c"}})).await.unwrap();
+        fake.take_down(Some("example.org"));
+        loopback.delete("/api/v1/namespaces/a").await.unwrap();
+        fake.until(|fake| says(fake, FAILURE, "True", "things.example.org/v1: backend is down")).await;
+        assert!(fake.object(&format!("{MAPS}/c")).is_none(), "what can be deleted is");
+
+        fake.take_down(None);
+        fake.until(|fake| says(fake, "NamespaceContentRemaining", "True", "things.example.org/v1: 1")).await;
+        assert!(says(&fake, "NamespaceFinalizersRemaining", "True", "mine: 1"));
+        assert!(says(&fake, FAILURE, "False", ""));
+        let mut object = fake.object(&format!("{things}/t")).unwrap();
+        object["metadata"]["finalizers"] = json!([]);
+        loopback.update(&format!("{things}/t"), &object).await.unwrap();
+        fake.until(|fake| fake.object("/api/v1/namespaces/a").is_none()).await;
+        stop(context).await;
+    }
+
     #[test]
-    fn only_namespaced_stored_local_resources_are_emptied() {
-        let names: Vec<_> = collections(&fake::catalog()).into_iter().map(|(_, name)| name).collect();
-        assert_eq!(names, ["configmaps", "secrets", "events", "datasources", "externalnames"]);
+    fn only_namespaced_stored_resources_are_emptied() {
+        let names: Vec<_> = collections(&catalog()).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, ["configmaps", "secrets", "events", "datasources", "things", "externalnames"]);
     }
 }

@@ -17,6 +17,21 @@ use crate::{Event, EventKind, KeyValue, Revision, StoreError, Watch, keys};
 /// The pause before asking a store again that has just failed.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Applies what the store already has, up to `revision`.
+pub(super) async fn catch_up(
+    shared: &Shared,
+    watch: &mut Watch,
+    revision: Revision,
+) -> Result<(), StoreError> {
+    while shared.applied() < revision {
+        let batch = watch.next().await.ok_or(StoreError::Closed)??;
+        if let Some(last) = batch.last() {
+            apply(shared, &batch, last.revision);
+        }
+    }
+    Ok(())
+}
+
 /// Follows the store until the cache stops.
 pub(super) async fn run(shared: Arc<Shared>, watch: Watch) {
     let _ending = Ending(&shared);

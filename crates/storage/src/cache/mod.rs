@@ -29,12 +29,13 @@ pub use self::{
 use self::{registry::Registry, resource::Resource};
 use crate::{Revision, Store, StoreError, keys};
 
-/// How much history each resource keeps for resuming watches; a window ends at whichever bound is reached first.
+/// How much history each resource keeps for resuming watches; a window ends at whichever bound is reached first, but
+/// the newest 100 events are kept whatever their bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheOptions {
     /// Events per resource.
     pub window_events: usize,
-    /// Bytes of serialized objects in the events of a resource.
+    /// Bytes of serialized objects in the events of a resource, each counted once.
     pub window_bytes: usize,
 }
 
@@ -125,14 +126,15 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Loads all objects once, then follows the store's event stream until [`stop`](Self::stop) or drop.
+    /// Loads all objects as they were at the oldest kept revision and applies what happened since, so that watches
+    /// resume across a restart; then follows the store's event stream until [`stop`](Self::stop) or drop.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn start(store: Arc<dyn Store>, options: CacheOptions) -> Result<Arc<Self>, StoreError> {
-        let range = store.range(keys::ROOT, None).await?;
-        let revision = range.revision;
-        let watch = store.watch(revision).await?;
+        let range = store.range(keys::ROOT, Some(store.oldest_revision().await?)).await?;
+        let (revision, current) = (range.revision, store.current_revision().await?);
+        let mut watch = store.watch(revision).await?;
         let shared = Arc::new(Shared {
             store,
             options,
@@ -142,6 +144,7 @@ impl Cache {
             stopping: CancellationToken::new(),
             watchers: AtomicUsize::new(0),
         });
+        feed::catch_up(&shared, &mut watch, current).await?;
         let feed = tokio::spawn(feed::run(shared.clone(), watch));
         Ok(Arc::new(Self { shared, feed: Mutex::new(Some(feed)) }))
     }

@@ -44,11 +44,11 @@ impl WatchEvent {
         };
         Some(Self { revision, kind, object, previous })
     }
-
-    fn bytes(&self) -> usize {
-        self.object.bytes.len() + self.previous.as_ref().map_or(0, |previous| previous.bytes.len())
-    }
 }
+
+/// The events that a window keeps whatever their size, so that one batch of large objects does not end every watch.
+/// Upstream's watch cache starts with as many.
+const LEAST_EVENTS: usize = 100;
 
 pub(super) type Objects = OrdMap<Arc<str>, Arc<Object>>;
 
@@ -58,6 +58,7 @@ pub(super) struct State {
     pub(super) objects: Objects,
     pub(super) object_bytes: usize,
     pub(super) events: OrdMap<Revision, Arc<WatchEvent>>,
+    /// Bytes of the objects in `events`, each counted once: the state before an event is mostly that of an earlier one.
     pub(super) event_bytes: usize,
     /// Every event of the resource up to here is folded in.
     pub(super) revision: Revision,
@@ -87,19 +88,32 @@ impl State {
         self.object_bytes += new.as_ref().map_or(0, |new| new.bytes.len());
         self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.bytes.len());
         if let Some(event) = WatchEvent::of(previous, new, revision) {
-            self.event_bytes += event.bytes();
+            let previous = event.previous.as_ref().filter(|last| !self.events.contains_key(&last.revision));
+            self.event_bytes +=
+                event.object.bytes.len() + previous.map_or(0, |previous| previous.bytes.len());
             self.events.insert(revision, Arc::new(event));
         }
     }
 
     /// Drops the oldest events until the window is within its bounds.
     pub(super) fn trim(&mut self, options: &CacheOptions) {
-        while self.events.len() > options.window_events || self.event_bytes > options.window_bytes {
+        while self.events.len() > options.window_events
+            || (self.events.len() > LEAST_EVENTS && self.event_bytes > options.window_bytes)
+        {
             let Some((revision, event)) = self.events.get_min().cloned() else { break };
-            self.event_bytes -= event.bytes();
             self.events.remove(&revision);
+            self.event_bytes -= event.previous.as_ref().map_or(0, |previous| previous.bytes.len());
+            if !self.is_previous(&event) {
+                self.event_bytes -= event.object.bytes.len();
+            }
             self.oldest = revision;
         }
+    }
+
+    /// Whether a later event has the object of `event` as the state before it.
+    fn is_previous(&self, event: &WatchEvent) -> bool {
+        let is_current = |now: &Arc<Object>| Arc::ptr_eq(now, &event.object);
+        event.kind != WatchKind::Deleted && !self.objects.get(&event.object.key).is_some_and(is_current)
     }
 
     /// Whether every event after `after` is still here.

@@ -92,7 +92,7 @@ async fn reads_see_what_was_written_once_they_waited_for_it() {
     assert_eq!(listing.iter_after("/").count(), 2);
     assert_eq!(names(&cache.list("/registry/core/none/root/", "/registry/core/none/root/")), [""; 0]);
     let stats = cache.stats();
-    assert_eq!((stats.resources, stats.objects, stats.window_events), (2, 4, 2));
+    assert_eq!((stats.resources, stats.objects, stats.window_events), (2, 4, 4));
     let bytes = [PREFIX, OTHER]
         .map(|prefix| cache.list(prefix, prefix).iter().map(|object| object.bytes.len()).sum());
     assert_eq!(stats.bytes, bytes.iter().sum::<usize>());
@@ -150,16 +150,44 @@ async fn a_slow_watcher_is_dropped_and_a_fast_one_is_not() {
 }
 
 #[tokio::test]
-async fn the_window_is_bounded_by_bytes() {
+async fn the_window_is_bounded_by_bytes_but_never_short_of_events() {
     let store = Memory::new();
     let options = CacheOptions { window_bytes: 200, ..CacheOptions::default() };
     let cache = Cache::start(store.clone(), options).await.unwrap();
-    for _ in 0..10 {
+    let (_, mut watcher) = cache.list_and_watch(PREFIX, PREFIX);
+    for _ in 0..100 {
         put(&store, PREFIX, "n/a", "1").await;
     }
     cache.fresh().await.unwrap();
-    let stats = cache.stats();
-    assert!(stats.window_events > 0 && stats.window_bytes <= 200, "{stats:?}");
+    assert_eq!(next(&mut watcher).await, (WatchKind::Added, 2, "n/a".into()));
+    for _ in 0..50 {
+        put(&store, PREFIX, "n/a", "1").await;
+    }
+    cache.fresh().await.unwrap();
+    assert_eq!(cache.stats().window_events, 100);
+    assert!(matches!(watcher.next().await, Some(Err(CacheError::Expired { oldest: 51, .. }))));
+}
+
+#[tokio::test]
+async fn bytes_that_events_share_are_counted_once() {
+    let store = Memory::new();
+    let options = CacheOptions { window_events: 7, ..CacheOptions::default() };
+    let cache = Cache::start(store.clone(), options).await.unwrap();
+    for step in 0..100 {
+        let name = format!("n/{}", step * 7 % 5);
+        match step % 3 {
+            0 if store.get(&format!("{PREFIX}{name}"), None).await.unwrap().is_some() => {
+                delete(&store, PREFIX, &name).await
+            }
+            _ => put(&store, PREFIX, &name, &"x".repeat(step)).await,
+        };
+        cache.fresh().await.unwrap();
+        let state = cache.shared.registry.find(PREFIX).unwrap().state();
+        let objects =
+            state.events.values().flat_map(|event| [Some(&event.object), event.previous.as_ref()]).flatten();
+        let sizes: BTreeMap<_, _> = objects.map(|object| (Arc::as_ptr(object), object.bytes.len())).collect();
+        assert_eq!(state.event_bytes, sizes.values().sum::<usize>(), "step {step}");
+    }
 }
 
 #[tokio::test]

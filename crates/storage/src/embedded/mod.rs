@@ -118,12 +118,20 @@ impl Store for Embedded {
         Ok(self.published.load()?.revision())
     }
 
+    async fn oldest_revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.published.load()?.oldest())
+    }
+
     async fn watch(&self, after: Revision) -> Result<Watch, StoreError> {
         self.published.watch(after)
     }
 
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {
         self.ask(|answer| Request::Compact(revision, answer)).await
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.published.health().map_err(|error| error.to_string())
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -37,8 +37,6 @@ pub(super) struct Writer {
     log: Log,
     published: Arc<Published>,
     options: EmbeddedOptions,
-    /// Why nothing is written any more.
-    failed: Option<String>,
     checkpoint: Option<JoinHandle<()>>,
     /// The encoded writes of the batch that is being decided.
     buffer: Vec<u8>,
@@ -77,7 +75,7 @@ impl Writer {
         published: Arc<Published>,
         options: EmbeddedOptions,
     ) -> Self {
-        Self { folder, log, published, options, failed: None, checkpoint: None, buffer: Vec::new() }
+        Self { folder, log, published, options, checkpoint: None, buffer: Vec::new() }
     }
 
     /// Works until it is asked to close, or nobody is left to ask.
@@ -123,8 +121,8 @@ impl Writer {
     }
 
     fn decide(&mut self, batch: &mut Batch, txn: Txn, answer: Answer<TxnOutcome>) {
-        if self.failed.is_some() {
-            batch.outcomes.push((answer, Err(self.read_only())));
+        if let Err(error) = self.published.health() {
+            batch.outcomes.push((answer, Err(error)));
             return;
         }
         let (outcome, event) = batch.next.decide(txn);
@@ -144,8 +142,10 @@ impl Writer {
         self.buffer.clear();
         self.buffer.shrink_to(BATCH_BYTES);
         if let Err(error) = appended {
-            self.fail(&error);
-            return batch.answer_all(|| self.read_only());
+            let reason = chain(&error);
+            tracing::error!(reason, "store is read-only from now on");
+            self.published.fail(reason.clone());
+            return batch.answer_all(|| StoreError::ReadOnly { reason: reason.clone() });
         }
         if wrote || !batch.compactions.is_empty() {
             self.published.publish(batch.next);
@@ -159,20 +159,10 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, error: &StoreError) {
-        let reason = chain(error);
-        tracing::error!(reason, "store is read-only from now on");
-        self.failed = Some(reason);
-    }
-
-    fn read_only(&self) -> StoreError {
-        StoreError::ReadOnly { reason: self.failed.clone().unwrap_or_default() }
-    }
-
     /// Begins a checkpoint beside the writes: they go on in a new segment, while a thread writes the index of now.
     fn checkpoint_if_due(&mut self) {
         let running = self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished());
-        if self.failed.is_some() || running || self.log.bytes() < self.options.checkpoint_bytes {
+        if self.published.health().is_err() || running || self.log.bytes() < self.options.checkpoint_bytes {
             return;
         }
         self.join_checkpoint();
@@ -203,7 +193,7 @@ impl Writer {
     /// Shortens the next start when that is worth keeping less history for resuming watches.
     fn finish(&mut self) {
         self.join_checkpoint();
-        if self.failed.is_none()
+        if self.published.health().is_ok()
             && self.log.bytes() > self.options.checkpoint_bytes / 4
             && let Ok(index) = self.published.load()
         {
@@ -304,6 +294,8 @@ mod tests {
             assert!(reason.starts_with("append to /dev/full: "), "{reason}");
         }
         assert_eq!(writer.published.load().unwrap().revision(), FIRST_REVISION);
+        let health = writer.published.health().unwrap_err().to_string();
+        assert!(health.contains("read-only") && health.contains("/dev/full"), "{health}");
 
         let good = dir.path().join("log");
         writer.log = Log::at(&good);
