@@ -8,11 +8,11 @@ use detectviz_controlplane::{NamespaceLifecycle, Obstacles};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::health::Kind;
-use detectviz_core::options::StorageKind;
+use detectviz_core::options::{LimitOptions, StorageKind};
 use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
-use detectviz_server::chain::{FlowControl, RequestMetrics};
+use detectviz_server::chain::{FlowControl, FlowLimits, RequestMetrics};
 use detectviz_server::endpoints::{Endpoints, StatusPage, Version};
 use detectviz_server::listener::server_config;
 use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
@@ -210,12 +210,17 @@ pub(super) fn chain(
         },
         delegates: link,
         metrics: RequestMetrics::new(&parts.metrics),
-        flow: FlowControl::new(
-            parts.options.limits.max_reads_in_flight,
-            parts.options.limits.max_writes_in_flight,
-        ),
+        flow: FlowControl::new(flow_limits(&parts.options.limits)),
         request_timeout: parts.options.limits.request_timeout,
     })
+}
+
+fn flow_limits(limits: &LimitOptions) -> FlowLimits {
+    FlowLimits {
+        reads: limits.max_reads_in_flight,
+        writes: limits.max_writes_in_flight,
+        watches_per_user: limits.max_watches_per_user,
+    }
 }
 
 /// Starts the controllers of the built-in groups.

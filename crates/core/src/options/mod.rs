@@ -103,6 +103,8 @@ pub struct LimitOptions {
     pub max_reads_in_flight: usize,
     /// The most writes under way at once.
     pub max_writes_in_flight: usize,
+    /// The most watches of one user at once.
+    pub max_watches_per_user: usize,
     /// How long a request may take; watches and proxied streams are exempt.
     pub request_timeout: Duration,
     /// How long requests under way may go on after the server was told to stop.

@@ -115,6 +115,13 @@ pub const TABLE: &[OptionSpec] = &[
         set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_reads_in_flight),
     },
     OptionSpec {
+        key: "limits.max_watches_per_user",
+        default: "10000",
+        allowed: "a whole number from 1 to 1000000",
+        help: "the most watches of one user at once; more are answered 429",
+        set: |o, text| number(text, 1..=1_000_000, &mut o.limits.max_watches_per_user),
+    },
+    OptionSpec {
         key: "limits.max_writes_in_flight",
         default: "200",
         allowed: "a whole number from 1 to 1000000",

@@ -158,6 +158,25 @@ fn what_keeps_the_rules_is_silent() {
 }
 
 #[test]
+fn base64_is_read_as_go_reads_it_and_kept_in_its_one_form() {
+    let bytes =
+        json!({"x": {"type": "object", "additionalProperties": {"type": "string", "format": "byte"}}});
+    let (object, admitted) = admit(
+        &bytes,
+        json!({"x": {"wrapped": "aGVs\r\nbG8\n=\n", "bits": "aGk/aGl=", "both": "a\nR==", "plain": "aGk=", "empty": "\n"}}),
+    );
+    assert_eq!(said(&admitted), [""; 0]);
+    assert_eq!(
+        object["x"],
+        json!({"wrapped": "aGVsbG8=", "bits": "aGk/aGk=", "both": "aQ==", "plain": "aGk=", "empty": ""})
+    );
+    for junk in ["aGk", "aGk = ", "aG k=", "aGk=\t", "aGk==", "a_-=", "=", "aGk=aGk="] {
+        let (object, admitted) = admit(&bytes, json!({"x": {"k": junk}}));
+        assert_eq!((admitted.causes.len(), &object["x"]["k"]), (1, &json!(junk)), "{junk:?}");
+    }
+}
+
+#[test]
 fn defaults_fill_what_is_absent_or_null() {
     let properties = json!({"spec": {"type": "object", "default": {}, "properties": {
         "port": {"type": "integer", "default": 80},

@@ -7,7 +7,7 @@ mod layers;
 mod measure;
 mod render;
 
-pub use flow::FlowControl;
+pub use flow::{FlowControl, FlowLimits};
 pub use in_process::InProcess;
 pub use measure::RequestMetrics;
 pub use render::status_response;
@@ -75,7 +75,11 @@ impl Chain {
             // Before it costs more than its head, and after the caller is known; upstream's order.
             let _place = self.flow.admit(&info)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
-            self.execute(info, identity, request).await
+            if !info.is_long_running() {
+                return self.execute(info, identity, request).await;
+            }
+            let watch = self.flow.watch(&identity)?;
+            Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
         let response = render::response(outcome, &id);
