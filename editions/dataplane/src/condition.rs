@@ -17,7 +17,9 @@ pub(crate) struct Claims(BTreeMap<String, String>);
 impl Claims {
     /// Settles who answers for what: group-versions in `local` are this server's, and others go to one service each.
     pub(crate) fn settle(services: &[Service], local: &BTreeSet<GroupVersion>) -> Self {
-        let mut order: Vec<&Service> = services.iter().collect();
+        // Who answers no queries would get nothing by a group-version, and takes it from nobody.
+        let claims = |service: &&Service| service.has_query() || local.contains(&service.group_version);
+        let mut order: Vec<&Service> = services.iter().filter(claims).collect();
         order.sort_by_key(|service| service.claim_order());
         let (mut owners, mut refused) = (BTreeMap::new(), BTreeMap::new());
         for service in order {
@@ -55,11 +57,21 @@ pub(crate) fn missing(missing: Missing) -> Condition {
     }
 }
 
+/// Whether the plugin is what the service asks for; decides over its condition and over its answers.
+///
+/// # Errors
+/// What differs, and what to do.
+pub(crate) fn fits(service: &Service, manifest: &Manifest) -> Result<(), String> {
+    let (id, kind, asked) = (&manifest.id, &manifest.kind, &service.plugin_type);
+    if asked == kind {
+        return Ok(());
+    }
+    Err(format!("plugin {id:?} is of type {kind}, not {asked}: set spec.pluginType to {kind}"))
+}
+
 /// The condition of a service with a plugin.
 pub(crate) fn with_plugin(service: &Service, manifest: &Manifest, state: &State) -> Condition {
-    if service.plugin_type != manifest.kind {
-        let (id, kind, asked) = (&manifest.id, &manifest.kind, &service.plugin_type);
-        let message = format!("plugin {id:?} is of type {kind}, not {asked}: set spec.pluginType to {kind}");
+    if let Err(message) = fits(service, manifest) {
         return unavailable("PluginNotFound", message);
     }
     let id = &manifest.id;
@@ -115,13 +127,20 @@ mod tests {
     #[test]
     fn the_conventional_name_wins_a_group_version_and_local_ones_are_never_given() {
         let services = [
-            service("a", "p.io/v1", &[]),
-            service("v1.p.io", "p.io/v1", &[]),
+            service("a", "p.io/v1", &["query"]),
+            service("v1.p.io", "p.io/v1", &["query"]),
             service("v1.l.io", "l.io/v1", &[]),
         ];
         let claims = Claims::settle(&services, &BTreeSet::from(["l.io/v1".parse().unwrap()]));
         let taken: Vec<_> = services.iter().map(|service| claims.taken_by(service)).collect();
         assert_eq!(taken, [Some("DataPlaneService \"v1.p.io\""), None, Some("this server itself")]);
+    }
+
+    #[test]
+    fn a_service_that_answers_no_queries_takes_no_group_version() {
+        let services = [service("a", "p.io/v1", &["query"]), service("v1.p.io", "p.io/v1", &["route"])];
+        let claims = Claims::settle(&services, &BTreeSet::new());
+        assert!(services.iter().all(|service| claims.taken_by(service).is_none()));
     }
 
     #[test]

@@ -76,9 +76,12 @@ impl Controller {
     }
 
     fn handler(&self, service: &Service) -> Arc<dyn Handler> {
-        let plugin = self.host.get(&service.plugin_id).cloned();
-        let plugin = plugin.map_err(|missing| match missing {
+        let plugin = self.host.get(&service.plugin_id).map_err(|missing| match missing {
             Missing::Folder(why) | Missing::Plugin(why) => why,
+        });
+        let plugin = plugin.and_then(|plugin| {
+            condition::fits(service, &plugin.manifest)?;
+            Ok(Arc::clone(plugin))
         });
         Arc::new(QueryHandler::new(service.plugin_id.clone(), plugin, self.shared.clone()))
     }

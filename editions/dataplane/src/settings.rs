@@ -13,6 +13,10 @@ use detectviz_pluginv2::proto::DataSourceInstanceSettings;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+/// The type of a Secret that may be handed to a plugin. Any other one is not meant for it, and who may write a data
+/// source need not be who may read Secrets.
+const SECRET_TYPE: &str = "datasource.detectviz.io/credentials";
+
 /// Which settings are wanted, and for whom.
 pub(crate) struct Wanted<'a> {
     /// The group of the request, for the 404.
@@ -28,7 +32,8 @@ pub(crate) struct Wanted<'a> {
 /// Reads the settings through the loopback, which answers from the server's cache.
 ///
 /// # Errors
-/// 404 when there is no such data source; 400 when it is another plugin's, or its Secret is missing or unreadable.
+/// 404 when there is no such data source; 400 when it is another plugin's, or its Secret is missing, of another type, or
+/// unreadable.
 pub(crate) async fn load(
     loopback: &dyn Loopback,
     wanted: &Wanted<'_>,
@@ -60,10 +65,14 @@ async fn data_source(loopback: &dyn Loopback, wanted: &Wanted<'_>) -> Result<Val
 
 async fn secret(loopback: &dyn Loopback, wanted: &Wanted<'_>, name: &str) -> Result<Value, Status> {
     let path = format!("/api/v1/namespaces/{}/secrets/{}", segment(wanted.namespace), segment(name));
-    loopback.get(&path).await.map_err(|status| match status.is(Reason::NotFound) {
+    let secret = loopback.get(&path).await.map_err(|status| match status.is(Reason::NotFound) {
         true => refuse(wanted, name, "it does not exist"),
         false => status,
-    })
+    })?;
+    match text(&secret, "/type") {
+        SECRET_TYPE => Ok(secret),
+        _ => Err(refuse(wanted, name, &format!("its type must be {SECRET_TYPE:?}"))),
+    }
 }
 
 fn refuse(wanted: &Wanted<'_>, secret: &str, why: &str) -> Status {

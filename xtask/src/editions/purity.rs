@@ -7,8 +7,14 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Crates that only the enterprise edition may have in its tree.
-const CRATES: [&str; 5] =
-    ["detectviz-aggregator", "detectviz-dataplane", "detectviz-pluginv2", "tonic", "tonic-prost"];
+const CRATES: [&str; 5] = [
+    "detectviz-aggregator",
+    "detectviz-dataplane",
+    "detectviz-pluginv2",
+    "detectviz-tether",
+    "tonic",
+    "tonic-prost",
+];
 
 /// What symbols and panic locations of the enterprise crates carry.
 const MARKS: [&str; 3] = ["detectviz_aggregator", "detectviz_dataplane", "detectviz_pluginv2"];

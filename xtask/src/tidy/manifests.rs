@@ -4,19 +4,25 @@ use anyhow::Context as _;
 
 use super::Context;
 
+/// The one member with lints of its own: it exists for `unsafe`, and `forbid` cannot be lifted for one line. Its lints
+/// are the root's but for that one.
+const UNSAFE: &str = "crates/tether/Cargo.toml";
+
 /// Complains about each member manifest that decides something on its own.
 pub(super) fn check(context: &Context<'_>) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
+    let root = std::fs::read_to_string(context.workspace.path("Cargo.toml")).context("read Cargo.toml")?;
     let is_member = |file: &&String| file.ends_with("/Cargo.toml");
     for file in context.files.iter().filter(is_member) {
         let text =
             std::fs::read_to_string(context.workspace.path(file)).with_context(|| format!("read {file}"))?;
-        complaints.extend(complain(file, &text).into_iter().map(|complaint| format!("{file}: {complaint}")));
+        complaints
+            .extend(complain(file, &text, &root).into_iter().map(|complaint| format!("{file}: {complaint}")));
     }
     Ok(complaints)
 }
 
-fn complain(file: &str, text: &str) -> Vec<String> {
+fn complain(file: &str, text: &str, root: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut inherits_lints = false;
     let mut section = "";
@@ -30,10 +36,30 @@ fn complain(file: &str, text: &str) -> Vec<String> {
             inherits_lints |= line.replace(' ', "") == "workspace=true";
         }
     }
-    if !inherits_lints {
+    if file == UNSAFE {
+        if lints(text, "lints.") != lints(root, "workspace.lints.") {
+            complaints
+                .push("its lints must be those of the root manifest, with `unsafe_code` denied".to_owned());
+        }
+    } else if !inherits_lints {
         complaints.push("`[lints] workspace = true` is missing".to_owned());
     }
     complaints
+}
+
+/// The lines of all sections whose name starts with `prefix`, with a denial of `unsafe` counted as its ban.
+fn lints(text: &str, prefix: &str) -> Vec<String> {
+    let mut section = "";
+    let mut lints = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').strip_prefix(prefix).unwrap_or_default();
+        } else if !section.is_empty() {
+            let line = if line == "unsafe_code = \"deny\"" { "unsafe_code = \"forbid\"" } else { line };
+            lints.push(format!("{section}: {line}"));
+        }
+    }
+    lints
 }
 
 /// Features split shared crates by edition; a dependency with a section of its own escapes the other check.
@@ -63,7 +89,7 @@ mod tests {
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
     fn check(file: &str, text: &str, expected: &[&str]) {
-        assert_eq!(complain(file, &format!("{LINTS}{text}")), expected, "{text}");
+        assert_eq!(complain(file, &format!("{LINTS}{text}"), ""), expected, "{text}");
     }
 
     #[test]
@@ -74,7 +100,7 @@ mod tests {
         let own = ["`a = \"1\"` decides a version or a feature"];
         check("crates/x/Cargo.toml", "[dev-dependencies]\na = \"1\"\n", &own);
         let features = "[target.'cfg(unix)'.dependencies]\na = { workspace = true, features = [\"x\"] }\n";
-        assert_eq!(complain("tests/Cargo.toml", &format!("{LINTS}{features}")).len(), 1);
+        assert_eq!(complain("tests/Cargo.toml", &format!("{LINTS}{features}"), "").len(), 1);
     }
 
     #[test]
@@ -86,6 +112,22 @@ mod tests {
 
     #[test]
     fn a_crate_without_the_common_lints_is_named() {
-        assert_eq!(complain("xtask/Cargo.toml", "[package]\n"), ["`[lints] workspace = true` is missing"]);
+        assert_eq!(
+            complain("xtask/Cargo.toml", "[package]\n", ""),
+            ["`[lints] workspace = true` is missing"]
+        );
+    }
+
+    #[test]
+    fn the_crate_for_unsafe_has_all_other_lints() {
+        let root =
+            "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nx = \"warn\"\n[profile.dev]\ndebug = false\n";
+        let own = "[lints.rust]\nunsafe_code = \"deny\"\nx = \"warn\"\n[dependencies]\na.workspace = true\n";
+        assert_eq!(complain(UNSAFE, own, root), Vec::<String>::new());
+        for other in [own.replace("deny", "allow"), own.replace("x = \"warn\"\n", "")] {
+            let complaint = "its lints must be those of the root manifest, with `unsafe_code` denied";
+            assert_eq!(complain(UNSAFE, &other, root), [complaint]);
+        }
+        assert_eq!(complain("crates/x/Cargo.toml", own, root), ["`[lints] workspace = true` is missing"]);
     }
 }

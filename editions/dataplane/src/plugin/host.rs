@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 use super::Plugin;
 use super::discover::{Discovery, discover};
+use super::health::Probe;
+use super::socket_dir;
 use super::supervise::{Bounds, supervise};
 use crate::metrics::Metrics;
 
@@ -86,7 +88,7 @@ impl Host {
     }
 }
 
-/// Reads the plugin folder. A folder that cannot be read is an error in the log, and no plugins.
+/// Reads the plugin folder, and tidies up after servers that were killed. A folder that cannot be read is an error in the log, and no plugins.
 async fn look(options: &Options) -> (Folder, Discovery) {
     if !options.has_plugin_dir() {
         return (Folder::None, Discovery::default());
@@ -102,9 +104,11 @@ async fn look(options: &Options) -> (Folder, Discovery) {
 }
 
 async fn read(dir: PathBuf) -> io::Result<Discovery> {
-    tokio::task::spawn_blocking(move || discover(&dir))
-        .await
-        .unwrap_or_else(|fault| Err(io::Error::other(fault)))
+    let look = move || {
+        socket_dir::sweep(&std::env::temp_dir());
+        discover(&dir)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|fault| Err(io::Error::other(fault)))
 }
 
 fn start(context: &RunContext, options: &Options, plugin: &Arc<Plugin>, metrics: &Metrics) {
@@ -112,6 +116,7 @@ fn start(context: &RunContext, options: &Options, plugin: &Arc<Plugin>, metrics:
         data_dir: options.data_dir.clone(),
         start_timeout: options.dataplane.start_timeout,
         max_response_bytes: options.dataplane.max_response_bytes,
+        probe: Probe::default(),
     };
     context.spawn_graceful(supervise(Arc::clone(plugin), context.clone(), bounds, metrics.clone()));
 }

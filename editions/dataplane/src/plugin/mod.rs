@@ -2,6 +2,7 @@
 
 mod connection;
 mod discover;
+mod health;
 mod host;
 mod manifest;
 mod output;
@@ -29,7 +30,8 @@ pub(crate) enum State {
     Starting,
     /// It takes calls.
     Running(Connection),
-    /// It could not start, or it ended; it is started again after a while.
+    /// It could not start, or it ended; it is started again after a while. The text is for everyone: nothing that the
+    /// plugin wrote is in it.
     Failed(Arc<str>),
     /// The server is going down, or the runner was switched off.
     Stopped,

@@ -1,57 +1,131 @@
 //! What a plugin writes is its log, and must be read or it blocks. Lines become events of target `plugin`, bounded.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+use tokio::time::sleep;
 use tracing::Level;
 
 /// The most bytes of a line that are kept; the rest of it is read and dropped.
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// The last line that was not of a lower level than a warning: why a plugin died is usually in there.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LastWords(Arc<Mutex<String>>);
+/// The most lines that a plugin may log in a second; the rest is counted.
+const MAX_LINES: u32 = 200;
+const SECOND: Duration = Duration::from_secs(1);
 
-impl LastWords {
-    pub(crate) fn get(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// What a process's two streams share; clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    plugin: Arc<str>,
+    state: Arc<Mutex<LogState>>,
+}
+
+#[derive(Debug)]
+struct LogState {
+    /// The last line that was not of a lower level than a warning: why a plugin died is usually in there.
+    last_words: String,
+    /// When this second began.
+    since: Instant,
+    /// The lines of this second that were logged.
+    lines: u32,
+    /// Those that were not.
+    dropped: u64,
+}
+
+impl Log {
+    /// A log of which nothing was used.
+    pub(crate) fn new(plugin: &str) -> Self {
+        let state = LogState { last_words: String::new(), since: Instant::now(), lines: 0, dropped: 0 };
+        Self { plugin: plugin.into(), state: Arc::new(Mutex::new(state)) }
     }
 
-    fn set(&self, text: &str) {
-        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        words.clear();
-        words.extend(text.chars().take(200));
+    /// The start of the last warning or error.
+    pub(crate) fn last_words(&self) -> String {
+        self.lock().last_words.clone()
+    }
+
+    /// Takes a line: what to log of it, unless this second has had its lines.
+    fn take(&self, line: &str) -> Option<Entry> {
+        let entry = Entry::parse(line);
+        let mut state = self.lock();
+        if entry.level <= Level::WARN {
+            state.last_words.clear();
+            state.last_words.extend(entry.message.chars().take(200));
+        }
+        if state.lines == MAX_LINES {
+            state.dropped += 1;
+            return None;
+        }
+        state.lines += 1;
+        Some(entry)
+    }
+
+    /// Begins another second if it is time; how many lines the last one lost.
+    fn turn(&self, now: Instant) -> u64 {
+        let mut state = self.lock();
+        if now.saturating_duration_since(state.since) < SECOND {
+            return 0;
+        }
+        (state.since, state.lines) = (now, 0);
+        std::mem::take(&mut state.dropped)
+    }
+
+    fn has_dropped(&self) -> bool {
+        self.lock().dropped > 0
+    }
+
+    fn say_dropped(&self, now: Instant) {
+        let lines = self.turn(now);
+        if lines > 0 {
+            let plugin = &*self.plugin;
+            tracing::warn!(target: "plugin", plugin, lines, "plugin writes more than {MAX_LINES} lines a second: the rest was dropped");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reads `output` to its end, a line an event.
-pub(crate) async fn drain(plugin: String, mut output: impl AsyncBufRead + Unpin, last: LastWords) {
+pub(crate) async fn drain(mut output: impl AsyncBufRead + Unpin, log: Log) {
     let mut line = Vec::new();
-    while let Ok(true) = next_line(&mut output, &mut line).await {
+    loop {
+        let next = tokio::select! {
+            next = next_line(&mut output, &mut line) => next.unwrap_or(false),
+            // A plugin that fell silent is told of, too.
+            () = sleep(SECOND), if log.has_dropped() => {
+                log.say_dropped(Instant::now());
+                continue;
+            }
+        };
+        if !next {
+            break;
+        }
+        log.say_dropped(Instant::now());
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
-        if !text.is_empty() {
-            let entry = Entry::parse(text);
-            if entry.level <= Level::WARN {
-                last.set(&entry.message);
-            }
-            entry.log(&plugin);
+        if !text.is_empty()
+            && let Some(entry) = log.take(text)
+        {
+            entry.log(&log.plugin);
         }
+        line.clear();
     }
+    // Its last second is over.
+    log.say_dropped(Instant::now() + SECOND);
 }
 
-/// The next line, cut at the bound; false at the end.
+/// Completes `line` with the rest of it, cut at the bound; false at the end. May be dropped and called again.
 async fn next_line(output: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let mut any = false;
     loop {
         let available = output.fill_buf().await?;
         if available.is_empty() {
-            return Ok(any);
+            return Ok(!line.is_empty());
         }
-        any = true;
         let end = available.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(available.len(), |end| end + 1);
         let room = MAX_LINE_BYTES - line.len();
@@ -163,15 +237,35 @@ mod tests {
         let mut line = Vec::new();
         assert!(next_line(&mut output, &mut line).await.unwrap());
         assert_eq!(line.len(), MAX_LINE_BYTES);
-        assert!(next_line(&mut output, &mut line).await.unwrap() && line == b"next\n");
-        assert!(next_line(&mut output, &mut line).await.unwrap() && line == b"last");
-        assert!(!next_line(&mut output, &mut line).await.unwrap());
+        for rest in ["next\n", "last", ""] {
+            line.clear();
+            let any = next_line(&mut output, &mut line).await.unwrap();
+            assert_eq!((any, line.as_slice()), (!rest.is_empty(), rest.as_bytes()));
+        }
     }
 
     #[tokio::test]
     async fn the_last_warning_is_remembered() {
-        let last = LastWords::default();
-        drain("p".into(), &b"[ERROR] why\n[INFO] bye\n"[..], last.clone()).await;
-        assert_eq!(last.get(), "why");
+        let log = Log::new("p");
+        drain(&b"[ERROR] why\n[INFO] bye\n"[..], log.clone()).await;
+        assert_eq!(log.last_words(), "why");
+    }
+
+    #[test]
+    fn a_second_has_its_lines_and_the_rest_is_counted() {
+        let log = Log::new("p");
+        let begin = log.lock().since;
+        let logged = |count: usize| (0..count).filter(|_| log.take("[WARN] x").is_some()).count();
+        assert_eq!((logged(250), log.turn(begin), logged(50)), (200, 0, 0));
+        assert!(log.has_dropped());
+        assert_eq!((log.turn(begin + SECOND), logged(20), log.turn(begin + 2 * SECOND)), (100, 20, 0));
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_read_to_its_end_and_says_what_was_lost() {
+        let log = Log::new("p");
+        let flood = "[INFO] x\n".repeat(10_000) + "[ERROR] why\n";
+        drain(flood.as_bytes(), log.clone()).await;
+        assert_eq!((log.last_words().as_str(), log.has_dropped()), ("why", false));
     }
 }

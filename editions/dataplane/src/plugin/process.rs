@@ -1,8 +1,8 @@
 //! One process of a plugin, from its start to its end. Whoever has it must end it; a dropped one is killed.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::output::{self, LastWords};
-use super::socket_dir::{self, SocketDir};
+use super::output::{self, Log};
+use super::socket_dir::SocketDir;
 use super::{Connection, GRAFANA_VERSION, Plugin};
 
 /// How long a plugin may take to end after it was told to.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// How long the pipes of a process that ended are read on; a process that it left behind may hold them open.
+/// How long the pipes of a process that ended are read on; one that left its group may hold them open.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// What a plugin inherits; all else of the server's environment may be secret.
 const INHERITED: [&str; 10] = [
@@ -85,19 +85,52 @@ fn innermost<'a>(fault: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) 
     std::iter::successors(Some(fault), |&fault| fault.source()).last().unwrap_or(fault)
 }
 
+impl StartError {
+    /// What everyone may know: the kind of error. Paths and the plugin's own words are for the log.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::SocketDir(_) => "the folder of its socket cannot be made".to_owned(),
+            Self::Spawn { source, .. } => format!("it cannot be started: {}", source.kind()),
+            Self::Silent | Self::Endless | Self::Read(_) => "it does not say where it listens".to_owned(),
+            Self::Handshake(_) => "its handshake is not accepted".to_owned(),
+            Self::Address(_) => "only a unix socket without TLS is accepted".to_owned(),
+            Self::Connect(_) => "it cannot be connected to".to_owned(),
+            Self::Health(_) | Self::NotServing(_) => "it is not healthy".to_owned(),
+            Self::Timeout(_) => self.to_string(),
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    /// Its exit status, for everyone.
+    pub(crate) status: String,
+    /// What it said last, for the log.
+    last_words: String,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last_words.as_str() {
+            "" => formatter.write_str(&self.status),
+            words => write!(formatter, "{}, after {words:?}", self.status),
+        }
+    }
+}
+
 /// A process that was started.
 pub(crate) struct Process {
     child: Child,
+    /// The group that the process leads, until all of it was killed.
+    group: Option<Pid>,
     stdout: Option<BufReader<ChildStdout>>,
     drains: JoinSet<()>,
-    last_words: LastWords,
-    id: String,
-    /// Where it listens: older plugins do not ask for the folder, and who is killed leaves the socket behind.
-    socket: Option<PathBuf>,
+    log: Log,
 }
 
 impl Process {
-    /// Starts the plugin's executable.
+    /// Starts the plugin's executable. Call it in a runtime's worker: the process ends with the thread that starts it.
     ///
     /// # Errors
     /// When the operating system refuses.
@@ -105,13 +138,14 @@ impl Process {
         let path = plugin.executable.display().to_string();
         let mut child =
             command(plugin, sockets).spawn().map_err(|source| StartError::Spawn { path, source })?;
-        let (id, last_words) = (plugin.manifest.id.clone(), LastWords::default());
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let log = Log::new(&plugin.manifest.id);
         let mut drains = JoinSet::new();
         if let Some(stderr) = child.stderr.take() {
-            drains.spawn(output::drain(id.clone(), BufReader::new(stderr), last_words.clone()));
+            drains.spawn(output::drain(BufReader::new(stderr), log.clone()));
         }
         let stdout = child.stdout.take().map(BufReader::new);
-        Ok(Self { child, stdout, drains, last_words, id, socket: None })
+        Ok(Self { child, group, stdout, drains, log })
     }
 
     /// Waits until the plugin takes calls.
@@ -133,7 +167,6 @@ impl Process {
             Address::Unix(path) if handshake.certificate.is_none() => path,
             other => return Err(StartError::Address(other)),
         };
-        self.socket = Some(path.clone());
         let connection = Connection::open(path, max_response_bytes).await?;
         match connection.health().await {
             Ok(ServingStatus::Serving) => Ok(connection),
@@ -147,8 +180,7 @@ impl Process {
         let mut stdout = self.stdout.take().ok_or(StartError::Silent)?;
         let mut line = Vec::new();
         (&mut stdout).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line).await?;
-        let (id, last_words) = (self.id.clone(), self.last_words.clone());
-        self.drains.spawn(output::drain(id, stdout, last_words));
+        self.drains.spawn(output::drain(stdout, self.log.clone()));
         if line.last() != Some(&b'\n') {
             return Err(if line.len() < MAX_LINE_BYTES { StartError::Silent } else { StartError::Endless });
         }
@@ -156,23 +188,20 @@ impl Process {
     }
 
     /// Waits until the process ends by itself, and says how.
-    pub(crate) async fn ended(&mut self) -> String {
+    pub(crate) async fn ended(&mut self) -> Exit {
         let status = self.child.wait().await;
         self.account(status).await
     }
 
     /// Kills the process with what it started, and says how it ended.
-    pub(crate) async fn kill(&mut self) -> String {
-        if let Some(group) = self.group() {
-            // No such process: it ended by itself.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+    pub(crate) async fn kill(&mut self) -> Exit {
+        self.kill_group();
         let status = self.child.wait().await;
         self.account(status).await
     }
 
     /// Tells the plugin to end, and kills it if it does not.
-    pub(crate) async fn shutdown(&mut self, connection: &Connection) -> String {
+    pub(crate) async fn shutdown(&mut self, connection: &Connection) -> Exit {
         let asked = async { tokio::join!(connection.shutdown(), self.child.wait()).1 };
         match timeout(SHUTDOWN_GRACE, asked).await {
             Ok(status) => self.account(status).await,
@@ -180,22 +209,28 @@ impl Process {
         }
     }
 
-    /// The group that the process leads, until it was waited for.
-    fn group(&self) -> Option<Pid> {
-        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    fn kill_group(&self) {
+        if let Some(group) = self.group {
+            // No such process: it ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
-    async fn account(&mut self, status: io::Result<ExitStatus>) -> String {
+    /// After the leader was waited for: what it started ends with it, however it ended.
+    async fn account(&mut self, status: io::Result<ExitStatus>) -> Exit {
+        self.kill_group();
+        // From now on the number may be somebody else's.
+        self.group = None;
         let drained = async { while self.drains.join_next().await.is_some() {} };
         let _ = timeout(DRAIN_GRACE, drained).await;
-        if let Some(socket) = self.socket.take() {
-            socket_dir::remove_socket(&socket);
-        }
         let status = status.map_or_else(|fault| fault.to_string(), |status| status.to_string());
-        match self.last_words.get().as_str() {
-            "" => status,
-            words => format!("{status}, after {words:?}"),
-        }
+        Exit { status, last_words: self.log.last_words() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill_group();
     }
 }
 
@@ -216,5 +251,7 @@ fn command(plugin: &Plugin, sockets: &SocketDir) -> Command {
         // A group of its own: Ctrl-C at the server's terminal is the server's to handle.
         .process_group(0)
         .kill_on_drop(true);
+    // A server that is killed cannot stop its plugins.
+    detectviz_tether::tether(command.as_std_mut());
     command
 }

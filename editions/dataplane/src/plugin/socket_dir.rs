@@ -1,10 +1,14 @@
 //! Where a plugin puts its socket: a folder of its own that nobody else may enter, with a path that fits a socket's.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, geteuid, test_kill_process};
 
 /// A socket's path may have 107 bytes at most on Linux, 103 elsewhere.
 const MAX_PATH_BYTES: usize = 100;
@@ -12,6 +16,8 @@ const MAX_PATH_BYTES: usize = 100;
 const NAME_BYTES: usize = 32;
 /// Names to try for a temporary folder; any that exists is not ours.
 const ATTEMPTS: u32 = 100;
+/// How a temporary folder's name begins; the process and a number follow.
+const TEMPORARY: &str = "detectviz-";
 
 /// The folder; left-over sockets go with it, and so does the folder when it is a temporary one.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ impl SocketDir {
         // It may be an older one, made by hand.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
         let dir = Self { path, temporary: false };
-        dir.clear();
+        clear(&dir.path);
         Ok(dir)
     }
 
@@ -42,7 +48,7 @@ impl SocketDir {
         let base = std::env::temp_dir();
         let mut result = Err(io::ErrorKind::AlreadyExists.into());
         for attempt in 0..ATTEMPTS {
-            let path = base.join(format!("detectviz-{}-{attempt}", std::process::id()));
+            let path = base.join(format!("{TEMPORARY}{}-{attempt}", std::process::id()));
             result = DirBuilder::new().mode(0o700).create(&path).map(|()| Self { path, temporary: true });
             let taken = |fault: &io::Error| fault.kind() == io::ErrorKind::AlreadyExists;
             if !result.as_ref().is_err_and(taken) {
@@ -56,26 +62,46 @@ impl SocketDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    fn clear(&self) {
-        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        for entry in entries {
-            remove_socket(&entry.path());
+/// Removes the temporary folders in `base` that servers left behind which are gone: who is killed cannot.
+pub(crate) fn sweep(base: &Path) {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| owner(&entry.file_name()).is_some_and(is_gone)) {
+        let is_ours = |meta: fs::Metadata| meta.is_dir() && meta.uid() == geteuid().as_raw();
+        if entry.metadata().is_ok_and(is_ours) {
+            clear(&entry.path());
+            // A folder with anything else in it stays.
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }
 
-/// Removes a socket, and nothing that is none.
-pub(crate) fn remove_socket(path: &Path) {
-    if fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
-        // Gone already is as good as removed.
-        let _ = fs::remove_file(path);
+/// The process that made a temporary folder of this name.
+fn owner(name: &OsStr) -> Option<Pid> {
+    let (process, attempt) = name.to_str()?.strip_prefix(TEMPORARY)?.split_once('-')?;
+    attempt.parse::<u32>().ok()?;
+    process.parse().ok().filter(|id| *id > 0).and_then(Pid::from_raw)
+}
+
+fn is_gone(process: Pid) -> bool {
+    test_kill_process(process) == Err(Errno::SRCH)
+}
+
+/// Removes the sockets in a folder, and nothing else. No path but those found here is ever removed: what a plugin says
+/// of its socket is not to be trusted.
+fn clear(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_socket()) {
+            // Gone already is as good as removed.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
 impl Drop for SocketDir {
     fn drop(&mut self) {
-        self.clear();
+        clear(&self.path);
         if self.temporary {
             let _ = fs::remove_dir(&self.path);
         }
@@ -114,5 +140,29 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         assert!(!path.exists() && !long.exists());
+    }
+
+    #[test]
+    fn only_folders_of_processes_that_are_gone_are_swept() {
+        let base = tempfile::tempdir_in("/tmp").unwrap();
+        let mut process = std::process::Command::new("true").spawn().unwrap();
+        process.wait().unwrap();
+        let (gone, own) = (process.id(), std::process::id());
+        let folder = |name: String| {
+            let path = base.path().join(name);
+            fs::create_dir(&path).unwrap();
+            drop(UnixListener::bind(path.join("s")).unwrap());
+            path
+        };
+        let swept = folder(format!("detectviz-{gone}-7"));
+        let full = folder(format!("detectviz-{gone}-8"));
+        fs::write(full.join("file"), "").unwrap();
+        let others = [format!("detectviz-{own}-0"), format!("detectviz-{gone}"), format!("other-{gone}-0")];
+        let others = others.map(folder);
+        let foreign = base.path().join(format!("detectviz-{gone}-9"));
+        std::os::unix::fs::symlink(&others[0], &foreign).unwrap();
+        sweep(base.path());
+        assert!(!swept.exists() && full.join("file").exists());
+        assert!(others.iter().all(|other| other.join("s").exists()) && foreign.exists());
     }
 }

@@ -39,9 +39,13 @@ struct State {
 
 impl Api {
     pub(crate) fn put_service(&self, name: &str, plugin: &str, group: &str, version: &str) {
+        self.put_service_of("datasource", name, plugin, group, version);
+    }
+
+    pub(crate) fn put_service_of(&self, kind: &str, name: &str, plugin: &str, group: &str, version: &str) {
         let services = json!([{"type": "query"}]);
         let spec = json!({
-            "pluginID": plugin, "pluginType": "datasource", "group": group, "version": version, "services": services,
+            "pluginID": plugin, "pluginType": kind, "group": group, "version": version, "services": services,
         });
         self.put(&service_path(name), json!({"metadata": {"name": name}, "spec": spec}));
     }
@@ -51,9 +55,17 @@ impl Api {
         self.put(&path, json!({"metadata": {"name": uid, "namespace": namespace, "uid": uid}, "spec": spec}));
     }
 
+    /// A Secret that is meant for plugins.
     pub(crate) fn put_secret(&self, namespace: &str, name: &str, data: &Value) {
+        self.put_secret_of("datasource.detectviz.io/credentials", namespace, name, data);
+    }
+
+    pub(crate) fn put_secret_of(&self, kind: &str, namespace: &str, name: &str, data: &Value) {
         let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
-        self.put(&path, json!({"metadata": {"name": name, "namespace": namespace}, "data": data}));
+        self.put(
+            &path,
+            json!({"metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data}),
+        );
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {

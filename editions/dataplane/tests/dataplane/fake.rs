@@ -32,12 +32,12 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Listens, and installs the script as plugin `fake`.
+    /// Listens, and installs the script as plugin `fake`; its process has a child, and watches no parent.
     pub(crate) fn start() -> Self {
         let (plugins, seen) = (Plugins::new(), Seen::default());
         let socket = plugins.path().join("fake.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let script = format!("echo '1|2|unix|{}|grpc|'; exec sleep 1000", socket.display());
+        let script = format!("sleep 1000 & echo '1|2|unix|{}|grpc|'; exec sleep 1000", socket.display());
         plugins.install_script("fake", &script);
         let plugin = Plugin(Arc::clone(&seen));
         let router = Router { data: DataServer::new(plugin.clone()), health: HealthServer::new(plugin) };

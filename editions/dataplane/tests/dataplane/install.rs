@@ -12,18 +12,26 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// A folder of plugins and a data folder beside it.
-pub(crate) struct Plugins(TempDir);
+pub(crate) struct Plugins {
+    path: PathBuf,
+    _made: Option<TempDir>,
+}
 
 impl Plugins {
     /// Short, since sockets are made in the data folder.
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("dv").rand_bytes(6).tempdir_in("/tmp").unwrap();
         fs::create_dir(dir.path().join("plugins")).unwrap();
-        Self(dir)
+        Self { path: dir.path().to_owned(), _made: Some(dir) }
+    }
+
+    /// What another process has made.
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Self { path, _made: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -50,6 +58,12 @@ impl Plugins {
         let file = folder.join(executable("gpx"));
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Takes the right to execute a script away.
+    pub(crate) fn forbid(&self, id: &str) {
+        let file = self.path().join("plugins").join(id).join(executable("gpx"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     }
 
     /// The sockets in the data folder.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use detectviz_api::{Reason, Status};
 use detectviz_core::Options;
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde_json::{Value, json};
 
 use api::Api;
@@ -81,7 +82,7 @@ async fn a_real_plugin_answers_with_frames() {
 async fn a_killed_plugin_comes_back_and_a_stopped_one_leaves_nothing() {
     let (platform, plugins) = with_host_metrics().await;
     let [first] = processes_of(plugins.path())[..] else { panic!("one process") };
-    rustix::process::kill_process(first, rustix::process::Signal::KILL).unwrap();
+    kill_process(first, Signal::KILL).unwrap();
     platform.condition("v1.hostmetrics.test", "False", "PluginNotRunning", "signal: 9").await;
     platform.available("v1.hostmetrics.test").await;
     let answer = platform.ask(LOAD, &query(HOST_METRICS, "here", &json!({"metric": "load"}))).await.unwrap();
@@ -107,36 +108,43 @@ async fn a_plugin_that_does_not_start_says_why() {
     plugins.install_script("tcp", "echo '1|2|tcp|127.0.0.1:9|grpc|'; exec sleep 1000");
     plugins.install_script("dies", "echo '[ERROR] no licence' >&2; exit 3");
     plugins.install_script("silent", "sleep 1000");
+    plugins.install_script("unfit", "");
+    plugins.forbid("unfit");
     let api = Api::default();
-    for id in ["bad", "deaf", "tcp", "dies", "silent", "absent"] {
+    for id in ["bad", "deaf", "tcp", "dies", "silent", "unfit", "absent"] {
         api.put_service(&format!("v1.{id}.test"), id, &format!("{id}.test"), "v1");
     }
     let mut options = plugins.options();
     options.dataplane.start_timeout = Duration::from_millis(300);
     let platform = Platform::start(api, options).await;
     let not_running = "PluginNotRunning";
-    platform.condition("v1.bad.test", "False", not_running, "accept plugin protocol version \"9\"").await;
-    platform.condition("v1.deaf.test", "False", not_running, "connect to the plugin: No such file").await;
+    platform
+        .condition("v1.bad.test", "False", not_running, "its handshake is not accepted (signal: 9 ")
+        .await;
+    platform.condition("v1.deaf.test", "False", not_running, "cannot be connected to (signal: 9 ").await;
     platform.condition("v1.tcp.test", "False", not_running, "only a unix socket without TLS").await;
-    platform.condition("v1.dies.test", "False", not_running, "exit status: 3, after \"no licence\"").await;
+    platform.condition("v1.dies.test", "False", not_running, "listens (exit status: 3); ").await;
+    platform
+        .condition("v1.unfit.test", "False", not_running, "it cannot be started: permission denied; ")
+        .await;
     platform.condition("v1.silent.test", "False", not_running, "wait for the plugin to start").await;
     platform.condition("v1.absent.test", "False", "PluginNotFound", "put its folder there").await;
 
     let bad = "/apis/bad.test/v1/namespaces/default/datasources/u/query";
+    for id in ["bad", "deaf", "dies", "unfit"] {
+        let object = platform.api.get(&api::service_path(&format!("v1.{id}.test"))).unwrap().to_string();
+        let leaks = ["\\\"9\\\"", "/no/such", "no licence", "gpx"];
+        assert!(!leaks.iter().any(|leak| object.contains(leak)), "{object}");
+    }
     platform.api.put_source("default", "u", &json!({"type": "bad"}));
     let refusal = platform.ask(bad, &query("bad", "u", &json!({}))).await.unwrap_err();
+    assert!(refusal.message.ends_with("its handshake is not accepted (signal: 9 (SIGKILL))"), "{refusal}");
     assert_eq!((refusal.code, refusal.details.unwrap().retry_after_seconds), (503, 1));
     let refusal = platform.ask(&bad.replace("bad", "absent"), &query("absent", "u", &json!({}))).await;
     assert!(refusal.unwrap_err().message.contains("plugin not found"));
 
     platform.stop().await;
-    // A script's child is nobody's to wait for, so it may take a moment to be gone.
-    patiently("the end of what never came up, children included", async {
-        while !processes_of(plugins.path()).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    all_gone(&plugins).await;
 }
 
 #[tokio::test]
@@ -177,6 +185,12 @@ async fn a_change_of_the_secret_reaches_the_plugin_as_newer_settings() {
     let after = settings();
     assert!(after.id == before.id && after.last_updated_ms > before.last_updated_ms);
     assert_eq!(after.decrypted_secure_json_data["password"], "new");
+
+    let opaque = json!({"password": "b3RoZXI="});
+    platform.api.put_secret_of("Opaque", "default", "credentials", &opaque);
+    let refusal = platform.ask(FAKE, &query("fake", "main", &json!({}))).await.unwrap_err();
+    let needed = "its type must be \"datasource.detectviz.io/credentials\"";
+    assert!(refusal.code == 400 && refusal.message.ends_with(needed), "{refusal}");
 
     platform.api.remove("/api/v1/namespaces/default/secrets/credentials");
     let refusal = platform.ask(FAKE, &query("fake", "main", &json!({}))).await.unwrap_err();
@@ -244,6 +258,66 @@ async fn routes_follow_the_services() {
 }
 
 #[tokio::test]
+async fn a_service_of_another_plugin_type_gets_no_data() {
+    let (platform, _fake) = with_fake(|_| {}).await;
+    platform.api.put_service_of("app", "v1.fake.test", "fake", "fake.test", "v1");
+    let fault = "plugin \"fake\" is of type datasource, not app: set spec.pluginType to datasource";
+    platform.condition("v1.fake.test", "False", "PluginNotFound", fault).await;
+    let refusal = platform.ask(FAKE, &query("fake", "main", &json!({}))).await.unwrap_err();
+    assert!(refusal.code == 503 && refusal.message.ends_with(fault), "{refusal}");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_outside_the_own_folder_is_not_removed() {
+    let (platform, fake) = with_fake(|_| {}).await;
+    platform.stop().await;
+    assert!(fake.plugins.path().join("fake.sock").exists());
+}
+
+#[tokio::test]
+async fn what_a_plugin_started_ends_with_it() {
+    let (platform, fake) = with_fake(|_| {}).await;
+    let processes = || processes_of(fake.plugins.path());
+    let is_leader = |process: &Pid| getpgid(Some(*process)).is_ok_and(|group| group == *process);
+    let (leaders, others): (Vec<Pid>, Vec<Pid>) = processes().into_iter().partition(is_leader);
+    let ([leader], [child]) = (&leaders[..], &others[..]) else { panic!("{leaders:?} {others:?}") };
+    kill_process(*leader, Signal::KILL).unwrap();
+    platform.until(|| !processes().contains(child)).await;
+    platform.stop().await;
+}
+
+/// Set in the process that plays the server: where its plugins are.
+const HOST: &str = "DETECTVIZ_DATAPLANE_TEST_HOST";
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_plugin_that_watches_nobody_dies_with_a_killed_server() {
+    if let Some(path) = std::env::var_os(HOST) {
+        let _platform = Platform::start(Api::default(), Plugins::of(path.into()).options()).await;
+        return std::future::pending().await;
+    }
+    let plugins = Plugins::new();
+    plugins.install_script("heedless", "exec sleep 1000");
+    let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_plugin_that_watches_nobody_dies_with_a_killed_server"])
+        .env(HOST, plugins.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    patiently("the plugin", async {
+        while processes_of(plugins.path()).is_empty() {
+            assert!(server.try_wait().unwrap().is_none(), "the server ended");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    all_gone(&plugins).await;
+}
+
+#[tokio::test]
 async fn a_condition_is_written_once_and_a_conflict_is_read_again() {
     let api = Api::default();
     api.conflict_next_writes(2);
@@ -273,6 +347,16 @@ fn the_edition_table_gets_its_row() {
     let table = detectviz_core::EditionTable::collect(detectviz_core::Edition { name: "test" }).unwrap();
     let row = table.row("dataplane").unwrap();
     assert_eq!((row.implementation, row.toggle), (Some("detectviz-dataplane"), "dataplaneAggregator"));
+}
+
+/// Nobody waits for a plugin's child, nor for an orphan, so it may take a moment to be gone.
+async fn all_gone(plugins: &Plugins) {
+    patiently("the end of all processes", async {
+        while !processes_of(plugins.path()).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// The refusals in these tests come from the runner, never from a missing route.
