@@ -218,6 +218,10 @@ impl Snapshot {
     /// Legacy discovery of one group-version: `APIResourceList`.
     pub fn resource_list(&self, gv: &GroupVersion) -> Option<Document> {
         let published = self.entries.get(gv)?;
+        if published.entry.stale && published.entry.resources.is_empty() {
+            // Nothing is known of it yet: its server has to answer, or be told to be away.
+            return None;
+        }
         let resources: Vec<Value> = published.entry.resources.iter().flat_map(legacy_resources).collect();
         let list = json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": gv.to_string(), "resources": resources,
@@ -364,6 +368,21 @@ mod tests {
             (&list["resources"][0]["name"], &list["resources"][1]["name"]),
             (&json!("things"), &json!("things/status"))
         );
+    }
+
+    #[test]
+    fn what_is_stale_and_was_never_seen_is_listed_but_not_answered_for() {
+        let catalog = Catalog::default();
+        let unseen = GroupVersionEntry {
+            resources: Vec::new(),
+            stale: true,
+            ..entry("a/v1", Owner::Aggregated, (0, 0))
+        };
+        catalog.publish(unseen).unwrap();
+        let snapshot = catalog.snapshot();
+        let list: Value = serde_json::from_slice(&snapshot.aggregated_groups().bytes).unwrap();
+        assert_eq!(list["items"][0]["versions"][0]["freshness"], "Stale");
+        assert!(snapshot.resource_list(&"a/v1".parse().unwrap()).is_none());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Backend {
     /// This server's name in [`HOP`] headers.
     pub(crate) hop: HeaderValue,
     transport: Transport,
+    /// Connections of watches, each of which keeps one for as long as it lasts.
+    watches: Transport,
     /// Connections of our own, so that a backend whose connections are all in use still passes its probe.
     own: Transport,
     identity: Arc<ClientIdentity>,
@@ -46,12 +48,17 @@ pub(crate) enum Fetched {
 }
 
 impl Backend {
-    /// Sends a request as it is.
+    /// Sends a request as it is; one that is `long_running` takes no connection from those that are not.
     ///
     /// # Errors
     /// [`TransportError`] with the phase that failed.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        self.transport.send(request).await
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        long_running: bool,
+    ) -> Result<Response, TransportError> {
+        let transport = if long_running { &self.watches } else { &self.transport };
+        transport.send(request).await
     }
 
     /// The document at `path`, asked for under the aggregator's own identity. Redirects are not followed: they fail
@@ -112,6 +119,8 @@ impl Backend {
 /// Makes backends and remembers those in use.
 pub(crate) struct Backends {
     dialer: Dialer,
+    /// The bounds of each transport.
+    options: TransportOptions,
     front_proxy: FrontProxy,
     hop: HeaderValue,
     in_use: Mutex<HashMap<Endpoint, Weak<Backend>>>,
@@ -123,6 +132,7 @@ impl Backends {
         let hop = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
         Self {
             dialer,
+            options: TransportOptions::default(),
             front_proxy: FrontProxy::new(files),
             hop: hop.expect("a UUID is made of visible characters"),
             in_use: Mutex::default(),
@@ -157,74 +167,14 @@ impl Backends {
             ..TlsOptions::default()
         };
         let target = Target { host: endpoint.host.clone(), port: endpoint.port, tls: Some(tls) };
-        let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..TransportOptions::default() };
-        let own = Transport::new(target.clone(), self.dialer.clone(), &few)?;
-        let transport = Transport::new(target, self.dialer.clone(), &TransportOptions::default())?;
+        let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..self.options.clone() };
+        let connect = |options| Transport::new(target.clone(), self.dialer.clone(), options);
+        let (transport, watches, own) = (connect(&self.options)?, connect(&self.options)?, connect(&few)?);
         let host = HeaderValue::from_str(&endpoint.server_name)
             .expect("the transport has refused a server name that is no DNS name");
-        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, own, identity })
+        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, watches, own, identity })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use detectviz_client::DialPolicy;
-
-    fn endpoint() -> Endpoint {
-        Endpoint {
-            host: "127.0.0.1".into(),
-            port: 1,
-            server_name: "svc.ns.svc".into(),
-            ca_bundle: None,
-            insecure: true,
-        }
-    }
-
-    fn write_identity(folder: &std::path::Path) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        std::fs::write(folder.join("crt"), certificate.pem()).unwrap();
-        std::fs::write(folder.join("key"), key.serialize_pem()).unwrap();
-    }
-
-    fn backends(folder: &std::path::Path) -> Backends {
-        let dialer = Dialer::new(Arc::new(DialPolicy::new()), FETCH_TIMEOUT);
-        Backends::new(dialer, (folder.join("crt"), folder.join("key")))
-    }
-
-    #[tokio::test]
-    async fn a_backend_is_remade_only_when_something_changed() {
-        let folder = tempfile::tempdir().unwrap();
-        write_identity(folder.path());
-        let backends = backends(folder.path());
-        let first = backends.get(&endpoint()).await.unwrap();
-        assert!(Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()));
-        let other = backends.get(&Endpoint { port: 2, ..endpoint() }).await.unwrap();
-        assert!(!Arc::ptr_eq(&first, &other));
-        write_identity(folder.path());
-        assert!(
-            !Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()),
-            "our certificate was renewed"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_wrong_with_an_endpoint_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let backends = backends(folder.path());
-        let why = async |endpoint: Endpoint| backends.get(&endpoint).await.err().unwrap().to_string();
-        assert!(why(endpoint()).await.contains("read the front-proxy client certificate"));
-        write_identity(folder.path());
-        assert!(why(Endpoint { insecure: false, ..endpoint() }).await.contains("no CA bundle is given"));
-        let junk = Some(Bytes::from_static(b"junk"));
-        let junk = Endpoint { insecure: false, ca_bundle: junk, ..endpoint() };
-        assert!(why(junk).await.contains("must contain at least one certificate"));
-        for host in ["user@host", "a/b", "a b", ""] {
-            assert!(
-                why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"),
-                "{host}"
-            );
-        }
-    }
-}
+pub(crate) mod tests;

@@ -43,8 +43,11 @@ impl ProxyMetrics {
         own
     }
 
-    /// A request to `name` was answered with `code`.
+    /// A request to `name` was answered with `code`. Counts only while it is known whether `name` is available: an
+    /// answer that comes after [`Self::remove`] must not bring the series back.
     pub(crate) fn proxied(&self, name: &str, code: u16) {
+        // Held while counting, so that a removal comes before or after.
+        let Some(_known) = self.unavailable.get(&Name { name: name.to_owned() }) else { return };
         self.requests.get_or_create(&Answer { name: name.to_owned(), code }).inc();
     }
 
@@ -53,7 +56,7 @@ impl ProxyMetrics {
         self.unavailable.get_or_create(&Name { name: name.to_owned() }).set(i64::from(!available));
     }
 
-    /// `name` is gone.
+    /// `name` is gone; from now on nothing is counted of it.
     pub(crate) fn remove(&self, name: &str) {
         self.unavailable.remove(&Name { name: name.to_owned() });
         for code in 100..1000 {
@@ -70,12 +73,14 @@ mod tests {
     fn series_go_with_their_api_service() {
         let registry = Metrics::default();
         let metrics = ProxyMetrics::register(&registry);
-        metrics.proxied("v1.a", 200);
         metrics.available("v1.a", false);
+        metrics.proxied("v1.a", 200);
         let text = registry.render();
         assert!(text.contains(r#"aggregator_proxied_requests_total{name="v1.a",code="200"} 1"#), "{text}");
         assert!(text.contains(r#"aggregator_unavailable_apiservice{name="v1.a"} 1"#), "{text}");
         metrics.remove("v1.a");
         assert!(!registry.render().contains("v1.a"));
+        metrics.proxied("v1.a", 200);
+        assert!(!registry.render().contains("v1.a"), "an answer that was under way brings nothing back");
     }
 }

@@ -7,7 +7,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Crates that only the enterprise edition may have in its tree.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "detectviz-aggregator",
     "detectviz-dataplane",
     "detectviz-pluginv2",

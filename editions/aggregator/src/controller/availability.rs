@@ -49,8 +49,7 @@ pub(super) async fn check(
     let bytes = document(&backend, &path, JSON).await.map_err(|why| fail(why.to_string()))?;
     let legacy = discovery::legacy(&bytes, gv).map_err(|why| fail(why.to_string()))?;
     let (aggregated, open_api) = tokio::join!(aggregated(&backend, gv), open_api(&backend, gv, known));
-    let discovered = aggregated.map_err(fail)?.unwrap_or(legacy);
-    Ok(Checked { backend, discovered, open_api })
+    Ok(Checked { backend, discovered: aggregated.unwrap_or(legacy), open_api })
 }
 
 async fn document(backend: &Backend, path: &str, accept: &'static str) -> Result<Bytes, FetchError> {
@@ -60,15 +59,18 @@ async fn document(backend: &Backend, path: &str, accept: &'static str) -> Result
     }
 }
 
-/// What aggregated discovery says of `gv`; `None` when the backend has no aggregated discovery, or not for `gv`.
-async fn aggregated(backend: &Backend, gv: &GroupVersion) -> Result<Option<Discovered>, String> {
-    match document(backend, "/apis", AGGREGATED).await {
-        Ok(bytes) => {
-            discovery::aggregated(&bytes, gv).map_err(|why| format!("read {}/apis: {why}", backend.url))
-        }
+/// What aggregated discovery says of `gv`; `None` when the backend has none that can be read, or not for `gv`. What is
+/// wrong with a document about all that a backend serves does not make one group-version unavailable.
+async fn aggregated(backend: &Backend, gv: &GroupVersion) -> Option<Discovered> {
+    let found = match document(backend, "/apis", AGGREGATED).await {
+        Ok(bytes) => discovery::aggregated(&bytes, gv).map_err(|why| why.to_string()),
         Err(FetchError::Code { .. }) => Ok(None),
         Err(why) => Err(why.to_string()),
-    }
+    };
+    found.unwrap_or_else(|error| {
+        tracing::debug!(backend = backend.url, error, "fall back to legacy discovery");
+        None
+    })
 }
 
 /// The OpenAPI document. A backend without one is available all the same, and one that fails to send it today keeps

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::runner::Shared;
@@ -25,11 +25,9 @@ pub(crate) const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservic
 /// Where the hosts behind service names are.
 const EXTERNAL_NAMES: &str = "/apis/service.grafana.app/v0alpha1/externalnames";
 
-/// The post-start hook that is done once every existing remote APIService was handled.
+/// The post-start hook that is done once every existing remote APIService has its worker and its route: from then on
+/// a request for it is answered, be it with 503. It does not wait for checks, which a silent backend makes last.
 const HOOK: &str = "apiservice-availability";
-
-/// Held until an APIService was handled for the first time.
-type Unhandled = mpsc::Sender<Infallible>;
 
 /// Owns the workers.
 pub(crate) struct Controller {
@@ -63,30 +61,32 @@ impl Controller {
         let api_services = Informer::start(context, Arc::clone(&loopback), API_SERVICES);
         let external_names = Informer::start(context, Arc::clone(&loopback), EXTERNAL_NAMES);
         let conditions = Conditions { loopback, api_services };
-        let (unhandled, mut handled) = mpsc::channel(1);
+        let (employing, employed) = oneshot::channel();
         context.post_start_hook(HOOK, async move {
-            // Nothing is ever sent: the end of all senders is the message.
-            while handled.recv().await.is_some() {}
+            // Nothing is ever sent: the end of the sender is the message.
+            let _ = employed.await;
             Ok(())
         });
         let employed = HashMap::new();
         let mut controller = Self { shared, context: context.clone(), conditions, external_names, employed };
         context.spawn_graceful(async move {
-            controller.follow(unhandled).await;
+            controller.follow(employing).await;
             controller.dismiss(|_| true).await;
             stopped.report(Ok(()));
         });
     }
 
-    /// Returns when the context has ended; a change under way is finished first.
-    async fn follow(&mut self, unhandled: Unhandled) {
+    /// Returns when the context has ended; a change under way is finished first. Lets go of `employing` once all that
+    /// exists at the start is employed.
+    async fn follow(&mut self, employing: oneshot::Sender<Infallible>) {
         let (mut services, mut names) = (self.conditions.api_services.clone(), self.external_names.clone());
         // The informers end with the context, and say that they are synced when they end.
         services.synced().await;
         names.synced().await;
-        let mut unhandled = Some(unhandled);
+        let mut employing = Some(employing);
         while !self.context.is_cancelled() {
-            self.reconcile(unhandled.take().as_ref()).await;
+            self.reconcile().await;
+            drop(employing.take());
             tokio::select! {
                 () = services.changed() => {}
                 () = names.changed() => {}
@@ -95,7 +95,7 @@ impl Controller {
         }
     }
 
-    async fn reconcile(&mut self, unhandled: Option<&Unhandled>) {
+    async fn reconcile(&mut self) {
         let mut wanted = self.wanted();
         self.dismiss(|name| !wanted.contains_key(name)).await;
         for (name, employed) in &self.employed {
@@ -107,7 +107,7 @@ impl Controller {
             });
         }
         for (name, wanted) in wanted {
-            let employed = self.employ(wanted, unhandled.cloned());
+            let employed = self.employ(wanted);
             self.employed.insert(name, employed);
         }
     }
@@ -122,10 +122,11 @@ impl Controller {
         read.map(|wanted| (wanted.name.clone(), wanted)).collect()
     }
 
-    fn employ(&self, wanted: Wanted, unhandled: Option<Unhandled>) -> Employed {
+    fn employ(&self, wanted: Wanted) -> Employed {
+        let mut worker = Worker::new(Arc::clone(&self.shared), self.context.clone(), self.conditions.clone());
+        worker.announce(&wanted);
         let (sender, receiver) = watch::channel(wanted);
-        let worker = Worker::new(Arc::clone(&self.shared), self.context.clone(), self.conditions.clone());
-        Employed { wanted: sender, task: tokio::spawn(worker.run(receiver, unhandled)) }
+        Employed { wanted: sender, task: tokio::spawn(worker.run(receiver)) }
     }
 
     /// Ends the workers whose names `gone` picks, and only then takes back what they published.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::Unhandled;
 use super::availability::{self, Checked, Schema};
 use super::conditions::{self, Conditions};
 use super::discovery::Discovered;
@@ -23,6 +22,8 @@ use crate::spec::Wanted;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The shortest wait between two checks that an option can ask for.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// Why requests fail until the first check is done; never a condition's reason.
+const NOT_CHECKED: &str = "NotChecked";
 
 /// Works for one APIService.
 pub(super) struct Worker {
@@ -35,7 +36,7 @@ pub(super) struct Worker {
     failures: u32,
 }
 
-/// What was published of the last check that passed.
+/// What was published: of the last check that passed, or that there is something of which nothing is known yet.
 struct LastGood {
     discovered: Discovered,
     open_api: Option<Schema>,
@@ -52,8 +53,15 @@ impl Worker {
         Self { shared, context, conditions, unreachable, good: None, route: None, failures: 0 }
     }
 
-    /// Works until `wanted` has no sender any more, or the task is aborted; `unhandled` is let go after the first check.
-    pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>, mut unhandled: Option<Unhandled>) {
+    /// What holds until the first check is done: the group-version is listed, and requests for it are answered 503.
+    pub(super) fn announce(&mut self, wanted: &Wanted) {
+        self.mark_stale(wanted);
+        self.shared.metrics.available(&wanted.name, false);
+        self.point(wanted, Err(NOT_CHECKED));
+    }
+
+    /// Works until `wanted` has no sender any more, or the task is aborted.
+    pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
         loop {
             let (now, begun) = (wanted.borrow_and_update().clone(), Instant::now());
             let outcome = tokio::select! {
@@ -64,7 +72,6 @@ impl Worker {
                 },
             };
             self.tell(&now, outcome).await;
-            drop(unhandled.take());
             tokio::select! {
                 () = tokio::time::sleep(self.wait()) => {}
                 () = self.told_unreachable(begun) => {}
@@ -97,8 +104,7 @@ impl Worker {
     fn publish(&mut self, wanted: &Wanted, checked: Checked) -> Result<Arc<Backend>, Unavailable> {
         let Checked { backend, discovered, open_api } = checked;
         let good = LastGood { stale: discovered.stale, priority: wanted.priority, discovered, open_api };
-        let owned = self.shared.catalog.snapshot().owner(&wanted.group_version) == Some(Owner::Aggregated);
-        if !owned || self.good.as_ref().is_none_or(|have| !have.is_same(&good)) {
+        if !self.is_listed(wanted) || self.good.as_ref().is_none_or(|have| !have.is_same(&good)) {
             self.good = None;
             self.shared.catalog.publish(good.entry(wanted))?;
         }
@@ -107,13 +113,19 @@ impl Worker {
     }
 
     /// Keeps the last good discovery, marked as what it is: clients see the group, and that it may be out of date.
+    /// Without one they see the group alone, so that they do not take it for one that does not exist.
     fn mark_stale(&mut self, wanted: &Wanted) {
-        if let Some(good) = self.good.as_mut().filter(|good| !good.stale) {
-            good.stale = true;
-            if self.shared.catalog.publish(good.entry(wanted)).is_err() {
-                self.good = None;
-            }
+        let known = self.good.take().unwrap_or_else(|| LastGood::nothing(wanted));
+        if known.stale && self.is_listed(wanted) {
+            self.good = Some(known);
+            return;
         }
+        let stale = LastGood { stale: true, ..known };
+        self.good = self.shared.catalog.publish(stale.entry(wanted)).is_ok().then_some(stale);
+    }
+
+    fn is_listed(&self, wanted: &Wanted) -> bool {
+        self.shared.catalog.snapshot().owner(&wanted.group_version) == Some(Owner::Aggregated)
     }
 
     /// Points requests to the backend, or to the reason why there is none.
@@ -180,6 +192,12 @@ fn spread(interval: Duration) -> Duration {
 }
 
 impl LastGood {
+    /// What is known of a backend that never passed a check.
+    fn nothing(wanted: &Wanted) -> Self {
+        let discovered = Discovered { resources: Vec::new(), stale: true };
+        Self { discovered, open_api: None, priority: wanted.priority, stale: true }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         let bytes = |good: &Self| good.open_api.as_ref().map(|schema| schema.bytes.clone());
         self.discovered == other.discovered

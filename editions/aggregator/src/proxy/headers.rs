@@ -37,6 +37,24 @@ const PRIVATE: [&str; 8] = [
     "detectviz-hop",
 ];
 
+/// What a browser takes for the word of all that is served at our address, as the beginning of names: cookies and
+/// logins, where else and how to connect, what to forget, where to go, and who else may read.
+const OUR_ORIGINS: [&str; 13] = [
+    "set-cookie",
+    "set-cookie2",
+    "www-authenticate",
+    "alt-svc",
+    "strict-transport-security",
+    "public-key-pins",
+    "public-key-pins-report-only",
+    "clear-site-data",
+    "refresh",
+    "access-control-",
+    "service-worker-allowed",
+    "report-to",
+    "nel",
+];
+
 /// Makes a client's headers those that the backend named `host` gets; `hop` is this server.
 ///
 /// # Errors
@@ -77,6 +95,11 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove(header::TRAILER);
     remove_where(headers, |name| is_one_of(name, &HOP_BY_HOP));
     announce(headers, announced);
+}
+
+/// Removes from an answer what would act on our origin: a backend speaks for its group-version alone.
+pub(super) fn strip_origin_wide(headers: &mut HeaderMap) {
+    remove_where(headers, |name| is_one_of(name, &OUR_ORIGINS));
 }
 
 fn announce(headers: &mut HeaderMap, names: Vec<HeaderName>) {

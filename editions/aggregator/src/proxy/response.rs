@@ -1,19 +1,29 @@
-//! What of a backend's answer may reach the client: no redirect, no upgrade, no hop-by-hop header.
+//! What of a backend's answer may reach the client: no redirect, no upgrade, no header that is for one
+//! connection only or for all of our origin.
 
 use detectviz_api::Status;
 use detectviz_core::RunContext;
 use detectviz_core::http::Response;
 use http::{StatusCode, header};
+use std::time::Duration;
 
 use super::{body, headers};
 use crate::error::{BAD_GATEWAY, refused};
 
-/// Judges an answer's head; its body streams on, until `end` if there is one.
+/// What ends a body that does not end by itself.
+pub(super) enum End {
+    /// The server's stop, for an answer that may be silent for long.
+    With(RunContext),
+    /// So long a silence, for all others: no deadline covers what comes after the head.
+    Idle(Duration),
+}
+
+/// Judges an answer's head; its body streams on, until `end`.
 ///
 /// # Errors
 /// 502 for a redirect, which would make the client carry its credentials elsewhere (CVE-2022-3172), and for an
 /// upgrade that nobody asked for.
-pub(super) fn accept(name: &str, answer: Response, end: Option<RunContext>) -> Result<Response, Status> {
+pub(super) fn accept(name: &str, answer: Response, end: End) -> Result<Response, Status> {
     let code = answer.status();
     if code.is_informational() || (code.is_redirection() && code != StatusCode::NOT_MODIFIED) {
         let what = if code.is_redirection() { "redirect the request" } else { "switch protocols" };
@@ -23,13 +33,14 @@ pub(super) fn accept(name: &str, answer: Response, end: Option<RunContext>) -> R
     let (head, body) = answer.into_parts();
     let mut fields = head.headers;
     headers::strip_hop_by_hop(&mut fields);
+    headers::strip_origin_wide(&mut fields);
     if code == StatusCode::NOT_MODIFIED {
         fields.remove(header::LOCATION);
     }
     let body = body::without_forged_trailers(body);
     let body = match end {
-        Some(context) => body::until(context, body),
-        None => body,
+        End::With(context) => body::until(context, body),
+        End::Idle(limit) => body::unless_idle(limit, body),
     };
     // Status and headers alone: extensions of the outgoing connection are none of the incoming one's business.
     let mut response = Response::new(body);
@@ -41,7 +52,10 @@ pub(super) fn accept(name: &str, answer: Response, end: Option<RunContext>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::body::tests::{Endless, next};
     use detectviz_core::http::Body;
+
+    const END: End = End::Idle(Duration::from_secs(60));
 
     fn answer(code: u16) -> Response {
         let builder = http::Response::builder().status(code).header("location", "https://elsewhere");
@@ -51,21 +65,54 @@ mod tests {
     #[test]
     fn no_redirect_and_no_upgrade_reaches_the_client() {
         for code in (300..400).filter(|code| *code != 304).chain([100, 101]) {
-            let status = accept("v1.a", answer(code), None).err().unwrap();
+            let status = accept("v1.a", answer(code), END).err().unwrap();
             assert_eq!(status.code, 502, "{code}");
             assert!(!status.message.contains("elsewhere"));
         }
-        let response = accept("v1.a", answer(304), None).unwrap();
+        let response = accept("v1.a", answer(304), END).unwrap();
         assert!(response.headers().is_empty(), "{:?}", response.headers());
     }
 
     #[test]
     fn other_answers_keep_all_but_hop_by_hop_headers() {
         for code in [200, 201, 404, 500, 503] {
-            let response = accept("v1.a", answer(code), None).unwrap();
+            let response = accept("v1.a", answer(code), END).unwrap();
             assert_eq!(response.status(), code);
             let left: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
             assert_eq!(left, ["location"]);
         }
+    }
+
+    #[test]
+    fn no_header_that_acts_on_our_origin_reaches_the_client() {
+        for name in [
+            "Set-Cookie",
+            "Set-Cookie2",
+            "WWW-Authenticate",
+            "Alt-Svc",
+            "Refresh",
+            "Clear-Site-Data",
+            "Strict-Transport-Security",
+            "Public-Key-Pins",
+            "Access-Control-Allow-Origin",
+            "Access-Control-Allow-Credentials",
+            "Service-Worker-Allowed",
+        ] {
+            for code in [200, 304, 401, 500] {
+                let builder = http::Response::builder().status(code).header(name, "x").header(name, "y");
+                let answer = builder.header("etag", "1").body(Body::full("x")).unwrap();
+                let response = accept("v1.a", answer, END).unwrap();
+                let left: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
+                assert_eq!(left, ["etag"], "{name}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_falls_silent_ends_with_an_error() {
+        let answer = Response::new(Body::stream(Endless(None)));
+        let limit = Duration::from_millis(1);
+        let mut body = accept("v1.a", answer, End::Idle(limit)).unwrap().into_body();
+        assert!(next(&mut body).await.unwrap().is_err());
     }
 }

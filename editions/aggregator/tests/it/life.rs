@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::memory::{API_SERVICES, EXTERNAL_NAMES, Memory};
 use crate::world::{
-    FLIGHTS, NAME, ROOT, World, api_service, elsewhere, external_name, get, registered, request,
+    Ca, FLIGHTS, NAME, ROOT, World, api_service, elsewhere, external_name, get, registered, request,
 };
 
 fn gv() -> GroupVersion {
@@ -21,13 +21,6 @@ async fn start(backend: &Backend) -> World {
     World::start(memory, backend.front_proxy_client(), elsewhere(), Catalog::default()).await
 }
 
-/// The version's entry in aggregated discovery.
-fn discovery(world: &World) -> Value {
-    let document: Value =
-        serde_json::from_slice(&world.catalog.snapshot().aggregated_groups().bytes).unwrap();
-    document["items"][0]["versions"][0].clone()
-}
-
 #[tokio::test]
 async fn a_backend_becomes_available_discovered_and_served() {
     let backend = Backend::start().await;
@@ -35,7 +28,7 @@ async fn a_backend_becomes_available_discovered_and_served() {
     assert_eq!(world.until("True", "Passed").await, "all checks passed");
     world.eventually("the post-start hook should be done", World::is_ready).await;
 
-    let version = discovery(&world);
+    let version = world.discovery();
     assert_eq!((&version["version"], &version["freshness"]), (&json!("v1"), &json!("Current")));
     let resource = &version["resources"][0];
     assert_eq!((&resource["resource"], &resource["shortNames"]), (&json!("flights"), &json!(["fl"])));
@@ -98,14 +91,14 @@ async fn a_killed_backend_is_unavailable_until_it_is_back() {
         "the server is currently unable to handle the request: APIService {NAME:?} is not available: FailedDiscoveryCheck"
     );
     assert_eq!((refusal.code, refusal.message), (503, expected));
-    let version = discovery(&world);
+    let version = world.discovery();
     assert_eq!(version["freshness"], "Stale");
     assert_eq!(version["resources"][0]["resource"], "flights", "the last good discovery is kept");
 
     backend.restart().await;
     world.until("True", "Passed").await;
     assert_eq!(world.send(get(FLIGHTS)).await.unwrap().0, StatusCode::OK);
-    assert_eq!(discovery(&world)["freshness"], "Current");
+    assert_eq!(world.discovery()["freshness"], "Current");
 }
 
 #[tokio::test]
@@ -146,6 +139,33 @@ async fn a_service_is_found_as_soon_as_it_has_a_name_and_forgotten_with_its_api_
     world.eventually("it should be withdrawn", |w| w.catalog.snapshot().owner(&gv()).is_none()).await;
     assert_eq!(world.send(get(FLIGHTS)).await.unwrap().0, StatusCode::IM_A_TEAPOT);
     world.eventually("its series should go", |w| !w.metrics.render().contains(NAME)).await;
+}
+
+#[tokio::test]
+async fn a_backend_that_is_silent_from_the_start_is_listed_answered_for_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::new("ca");
+    // Connections are made, and nothing is ever said on them: the first check lasts until it is given up.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let memory = registered(silent.local_addr().unwrap().port(), &ca.pem());
+    let client = ca.issue(folder.path(), "client", &[]);
+    let world = World::start(memory, client, elsewhere(), Catalog::default()).await;
+    world.eventually("the post-start hook should not wait for the check", World::is_ready).await;
+
+    let refusal = world.send(get(FLIGHTS)).await.unwrap_err();
+    assert_eq!(refusal.code, 503);
+    assert!(refusal.message.ends_with("is not available: NotChecked"), "{refusal}");
+    assert_eq!(world.discovery(), json!({"version": "v1", "freshness": "Stale", "resources": []}));
+    let metrics = world.metrics.render();
+    assert!(metrics.contains(&format!(r#"aggregator_proxied_requests_total{{name="{NAME}",code="503"}} 1"#)));
+}
+
+#[tokio::test]
+async fn without_any_api_service_there_is_nothing_to_wait_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Ca::new("ca").issue(folder.path(), "client", &[]);
+    let world = World::start(Memory::default(), client, elsewhere(), Catalog::default()).await;
+    world.eventually("the post-start hook should be done", World::is_ready).await;
 }
 
 #[tokio::test]

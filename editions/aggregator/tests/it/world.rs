@@ -118,6 +118,13 @@ impl World {
         self.checks.run(Kind::Ready).iter().all(|outcome| outcome.result.is_ok())
     }
 
+    /// The version's entry in aggregated discovery.
+    pub(crate) fn discovery(&self) -> Value {
+        let document = self.catalog.snapshot().aggregated_groups().bytes.clone();
+        let document: Value = serde_json::from_slice(&document).unwrap();
+        document["items"][0]["versions"][0].clone()
+    }
+
     /// Sends a request as `jane` of `groups` and returns the answer's head with an open body.
     pub(crate) async fn open(&self, request: Request, groups: &[&str]) -> Result<Response, Status> {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().map(str::to_owned));
@@ -167,6 +174,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         plugin_dir: PathBuf::new(),
         log: Default::default(),
         auth: Default::default(),
+        tls: Default::default(),
         limits: Default::default(),
         aggregator: AggregatorOptions {
             proxy_client_cert_file,

@@ -1,0 +1,110 @@
+use super::*;
+use detectviz_client::DialPolicy;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint {
+        host: "127.0.0.1".into(),
+        port: 1,
+        server_name: "svc.ns.svc".into(),
+        ca_bundle: None,
+        insecure: true,
+    }
+}
+
+pub(crate) fn write_identity(folder: &Path) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    std::fs::write(folder.join("crt"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("key"), key.serialize_pem()).unwrap();
+}
+
+pub(crate) fn backends(folder: &Path) -> Backends {
+    let dialer = Dialer::new(Arc::new(DialPolicy::new()), FETCH_TIMEOUT);
+    Backends::new(dialer, (folder.join("crt"), folder.join("key")))
+}
+
+#[tokio::test]
+async fn a_backend_is_remade_only_when_something_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path());
+    let backends = backends(folder.path());
+    let first = backends.get(&endpoint()).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()));
+    let other = backends.get(&Endpoint { port: 2, ..endpoint() }).await.unwrap();
+    assert!(!Arc::ptr_eq(&first, &other));
+    write_identity(folder.path());
+    assert!(!Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()), "our certificate was renewed");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_endpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let backends = backends(folder.path());
+    let why = async |endpoint: Endpoint| backends.get(&endpoint).await.err().unwrap().to_string();
+    assert!(why(endpoint()).await.contains("read the front-proxy client certificate"));
+    write_identity(folder.path());
+    assert!(why(Endpoint { insecure: false, ..endpoint() }).await.contains("no CA bundle is given"));
+    let junk = Some(Bytes::from_static(b"junk"));
+    let junk = Endpoint { insecure: false, ca_bundle: junk, ..endpoint() };
+    assert!(why(junk).await.contains("must contain at least one certificate"));
+    for host in ["user@host", "a/b", "a b", ""] {
+        assert!(
+            why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"),
+            "{host}"
+        );
+    }
+}
+
+/// Answers each request with a head and a body that never ends, as a watch without events is.
+async fn watch_for_ever(listener: TcpListener, acceptor: TlsAcceptor) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let acceptor = acceptor.clone();
+        connections.spawn(async move {
+            let mut stream = BufReader::new(acceptor.accept(stream).await.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.unwrap() > "\r\n".len() {}
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            std::future::pending::<()>().await;
+        });
+    }
+}
+
+fn acceptor(folder: &Path) -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_file(folder.join("crt")).unwrap()];
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(folder.join("key")).unwrap());
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+#[tokio::test]
+async fn watches_take_no_connection_from_other_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch_for_ever(listener, acceptor(folder.path())));
+
+    let mut backends = backends(folder.path());
+    backends.options.max_connections = 1;
+    let backend = backends.get(&Endpoint { port, ..endpoint() }).await.unwrap();
+    let watch = backend.send(Request::new(Body::empty()), true).await.unwrap();
+    let other = backend.send(Request::new(Body::empty()), false).await.unwrap();
+    assert_eq!((watch.status(), other.status()), (StatusCode::OK, StatusCode::OK));
+}
