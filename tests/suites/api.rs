@@ -372,3 +372,26 @@ fn the_root_lists_where_things_are() {
         server.anonymous().get("/").refused(403, "Forbidden");
     });
 }
+
+/// What clients of a dynamic language rely on: bodies that leave out what the path says, and paths with a slash behind.
+#[test]
+fn what_other_clients_rely_on_works() {
+    variants(|server| {
+        let admin = server.admin();
+        let bare = json!({"metadata": {"name": "bare"}, "data": {"a": "1"}});
+        let created = admin.create(CONFIG_MAPS, &bare).expect(201);
+        assert_eq!((&created["apiVersion"], &created["kind"]), (&json!("v1"), &json!("ConfigMap")));
+        let mut other = bare;
+        other["kind"] = "Secret".into();
+        admin.create(CONFIG_MAPS, &other).refused(400, "BadRequest");
+        for page in
+            ["/version/", "/api/", "/api/v1/", "/apis/", "/apis/apiregistration.k8s.io/v1/", "/livez/"]
+        {
+            assert_eq!(admin.get(page).code, 200, "{page}");
+        }
+        let head = admin.request("HEAD", format!("{CONFIG_MAPS}/bare")).send();
+        assert_eq!((head.code, head.text().as_str()), (200, ""));
+        assert!(head.header("content-length").is_some_and(|length| length != "0"));
+        admin.get(format!("{CONFIG_MAPS}?limit=abc")).refused(400, "BadRequest");
+    });
+}

@@ -169,7 +169,8 @@ fn bad_paths(admin: &Client) {
     for path in [
         "//api/v1",
         "/api//v1",
-        "/api/v1/",
+        "/api/v1/namespaces/",
+        "/version//",
         "/./api",
         "/api/v1/./namespaces",
         "/api/v1/../v1",

@@ -103,23 +103,25 @@ fn oss_tells_the_same_on_the_command_line() {
 #[test]
 fn without_its_toggle_a_runner_is_disabled_and_its_objects_say_so() {
     every_edition(|edition| {
-        let server = Server::builder(edition).start();
-        let reasons = rows(&run(&mut command(edition, &["editions", "-o", "json"])))
-            .into_iter()
-            .map(|(name, provided, starts, reason)| {
-                assert_eq!((provided, starts), (edition == Edition::Enterprise, false), "{name}");
-                reason.to_owned()
-            })
-            .collect::<Vec<_>>();
-        assert_eq!(
-            reasons,
-            ["feature toggle kubernetesAggregator is off", "feature toggle dataplaneAggregator is off"]
-        );
-        refused_with(
-            &server.admin(),
-            ["AggregatorDisabled", "DataplaneDisabled"],
-            ["--toggle kubernetesAggregator=true", "--toggle dataplaneAggregator=true"],
-        );
+        let (reasons, conditions, advice) = match edition {
+            Edition::Enterprise => (
+                ["feature toggle kubernetesAggregator is off", "feature toggle dataplaneAggregator is off"],
+                ["AggregatorDisabled", "DataplaneDisabled"],
+                ["--toggle kubernetesAggregator=true", "--toggle dataplaneAggregator=true"],
+            ),
+            // To turn a toggle on would not help there, so nobody is told to.
+            Edition::Oss => (
+                ["the oss edition has no aggregator runner", "the oss edition has no dataplane runner"],
+                ["AggregatorNotInEdition", "DataplaneNotInEdition"],
+                ["oss edition", "oss edition"],
+            ),
+        };
+        let report = run(&mut command(edition, &["editions", "-o", "json"]));
+        for ((name, provided, starts, reason), expected) in rows(&report).into_iter().zip(reasons) {
+            assert_eq!((provided, starts), (edition == Edition::Enterprise, false), "{name}");
+            assert_eq!(reason, expected, "{name}");
+        }
+        refused_with(&Server::builder(edition).start().admin(), conditions, advice);
     });
 }
 

@@ -257,3 +257,21 @@ fn deleting_a_namespace_empties_it() {
         assert!(refused.contains("namespaces \"doomed\" not found"), "{refused}");
     });
 }
+
+/// What `get -o yaml` of several prints is a `List`, which kubectl validates by OpenAPI v2 alone.
+#[test]
+fn what_was_saved_as_a_list_can_be_applied_again() {
+    variants(|server| {
+        server.kubectl("create configmap one --from-literal=a=1").ok();
+        server.kubectl("create configmap two --from-literal=a=2").ok();
+        let saved = server.kubectl("get configmaps -o yaml").ok();
+        server.kubectl("delete configmaps --all").ok();
+        let saved =
+            saved.lines().filter(|line| !line.contains("resourceVersion: \"") && !line.contains("uid:"));
+        server.kubectl("apply -f -").stdin(saved.collect::<Vec<_>>().join("\n") + "\n").ok();
+        assert_eq!(server.kubectl("get configmaps -o name").ok(), "configmap/one\nconfigmap/two");
+        let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n";
+        let unknown = server.kubectl("apply -f -").stdin(pod).fails();
+        assert!(unknown.contains("no matches for kind \"Pod\""), "{unknown}");
+    });
+}

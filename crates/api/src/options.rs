@@ -60,6 +60,7 @@ impl ListOptions {
             send_initial_events: query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents")),
             timeout_seconds: number(query, "timeoutSeconds")?,
         };
+        number(query, "limit")?;
         options.check(watch, query)?;
         Ok(options)
     }
@@ -121,9 +122,9 @@ fn version_match(query: &Query) -> Result<Option<VersionMatch>, Status> {
 
 fn number(query: &Query, key: &str) -> Result<Option<u64>, Status> {
     let Some(text) = query.get(key).filter(|text| !text.is_empty()) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| {
-        Status::bad_request(format!("invalid {key} {text:?}: must be a whole number of seconds"))
-    })
+    text.parse()
+        .map(Some)
+        .map_err(|_| Status::bad_request(format!("invalid {key} {text:?}: must be a whole number")))
 }
 
 /// What happens to unknown and duplicate fields of a written object.
@@ -161,30 +162,35 @@ impl WriteOptions {
             Some("Warn") => FieldValidation::Warn,
             Some("Strict") => FieldValidation::Strict,
             Some(other) => {
-                return Err(unsupported("fieldValidation", other, "\"Ignore\", \"Strict\", \"Warn\""));
+                return Err(unsupported(
+                    "CreateOptions",
+                    "fieldValidation",
+                    other,
+                    "\"Ignore\", \"Strict\", \"Warn\"",
+                ));
             }
         };
         let field_manager = query.get("fieldManager").unwrap_or_default().to_owned();
-        Ok(Self { dry_run: dry_run(query)?, field_manager, field_validation })
+        Ok(Self { dry_run: dry_run(query, "CreateOptions")?, field_manager, field_validation })
     }
 }
 
-fn dry_run(query: &Query) -> Result<bool, Status> {
+fn dry_run(query: &Query, options: &str) -> Result<bool, Status> {
     let mut asked = false;
     for value in query.all("dryRun") {
         match value {
             "All" => asked = true,
             "" => {}
-            other => return Err(unsupported("dryRun", other, "\"All\"")),
+            other => return Err(unsupported(options, "dryRun", other, "\"All\"")),
         }
     }
     Ok(asked)
 }
 
-fn unsupported(field: &str, value: &str, allowed: &str) -> Status {
+fn unsupported(options: &str, field: &str, value: &str, allowed: &str) -> Status {
     let message = format!("Unsupported value: {value:?}: supported values: {allowed}");
     let cause = crate::Cause { reason: "FieldValueNotSupported".into(), message, field: field.into() };
-    Status::invalid("meta.k8s.io", "CreateOptions", "", vec![cause])
+    Status::invalid("meta.k8s.io", options, "", vec![cause])
 }
 
 /// What must hold for a delete to go ahead.
@@ -220,7 +226,7 @@ impl DeleteOptions {
     /// 400 or 422 with the field at fault.
     pub fn from_query(query: &Query) -> Result<Self, Status> {
         let propagation_policy = query.get("propagationPolicy").map(str::to_owned);
-        let dry_run = dry_run(query)?.then(|| vec!["All".to_owned()]);
+        let dry_run = dry_run(query, "DeleteOptions")?.then(|| vec!["All".to_owned()]);
         let options = Self { propagation_policy, dry_run, ..Self::default() };
         options.check()?;
         Ok(options)
@@ -240,13 +246,14 @@ impl DeleteOptions {
             && !matches!(policy, "Orphan" | "Background" | "Foreground")
         {
             return Err(unsupported(
+                "DeleteOptions",
                 "propagationPolicy",
                 policy,
                 "\"Background\", \"Foreground\", \"Orphan\"",
             ));
         }
         match self.dry_run.iter().flatten().find(|value| *value != "All") {
-            Some(other) => Err(unsupported("dryRun", other, "\"All\"")),
+            Some(other) => Err(unsupported("DeleteOptions", "dryRun", other, "\"All\"")),
             None => Ok(()),
         }
     }

@@ -72,7 +72,7 @@ impl Verb {
 pub struct RequestInfo {
     /// What the caller wants to do.
     pub verb: Verb,
-    /// The path as sent; canonical by construction.
+    /// The path; canonical by construction.
     pub path: Arc<str>,
     /// The decoded query.
     pub query: Query,
@@ -103,6 +103,18 @@ impl RequestInfo {
     /// # Errors
     /// A 400 [`Status`] that names the fault, when the path is not canonical or the query is not well encoded.
     pub fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Status> {
+        // One slash behind a page or a discovery document is how some clients write them (`/version/`, `/apis/`).
+        // What is checked and executed is the path without it; behind a resource's path it is refused.
+        if let Some(page) = path.strip_suffix('/').filter(|page| page.len() > 1)
+            && let Ok(info) = Self::parse_canonical(method, page, query)
+            && info.resource.is_none()
+        {
+            return Ok(info);
+        }
+        Self::parse_canonical(method, path, query)
+    }
+
+    fn parse_canonical(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Status> {
         let segments = canonical_segments(path)?;
         let query = Query::parse(query)
             .map_err(|fault| Status::bad_request(format!("cannot read the query: {fault}")))?;
@@ -313,6 +325,8 @@ mod tests {
         check(&Method::GET, "/", "get -");
         check(&Method::GET, "/readyz/ping", "get -");
         check(&Method::GET, "/apis/apps/v1", "get -");
+        check(&Method::GET, "/version/", "get -");
+        check(&Method::GET, "/apis/apps/v1/", "get -");
         check(&Method::GET, "/api/v1/namespaces", "list v1 |namespaces|||");
         check(&Method::GET, "/api/v1/namespaces/a", "get v1 a|namespaces|a||");
         check(&Method::PUT, "/api/v1/namespaces/a/status", "update v1 a|namespaces|a|status|");
@@ -344,7 +358,8 @@ mod tests {
             "a",
             "//",
             "/api//v1",
-            "/api/v1/",
+            "/api/v1/configmaps/",
+            "/version//",
             "/api/./v1",
             "/api/v1/namespaces/%2e%2e/configmaps",
             "/api/v1/namespaces/a%2Fb/configmaps",

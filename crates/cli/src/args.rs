@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// A Kubernetes-style API server without a cluster, which puts API servers and plugins behind one address
 #[derive(Debug, Parser)]
-#[command(name = "detectviz", disable_version_flag = true, arg_required_else_help = true)]
+#[command(name = "detectviz", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

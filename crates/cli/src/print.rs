@@ -1,10 +1,12 @@
 //! Output for people and for programs. The one place that writes to standard output and, for errors, standard error.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is the command line's voice")]
+#![allow(clippy::print_stderr, reason = "this module is the command line's voice")]
 
+use anyhow::Context;
 use detectviz_core::Edition;
 use detectviz_core::edition::Report;
 use detectviz_core::options::Loaded;
 use serde_json::json;
+use std::io::Write;
 
 use crate::args::Output;
 
@@ -17,7 +19,19 @@ pub(crate) const RUSTC: &str = env!("DETECTVIZ_RUSTC");
 
 /// Tells scripts that the server is ready, and where.
 pub(crate) fn ready(url: &str) {
-    println!("ready {url}");
+    // Nobody has to listen.
+    let _ = say(&format!("ready {url}"));
+}
+
+/// Prints a line; a reader that has gone away has read enough.
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(fault).context("write to standard output")
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn error(fault: &anyhow::Error) {
@@ -30,10 +44,7 @@ pub(crate) fn version(edition: Edition, output: Output) -> anyhow::Result<()> {
         Output::Json => json_document(
             &json!({"version": VERSION, "edition": edition.name, "commit": COMMIT, "rustc": RUSTC}),
         ),
-        Output::Table => {
-            table(&rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]));
-            Ok(())
-        }
+        Output::Table => table(&rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()])),
     }
 }
 
@@ -49,8 +60,7 @@ pub(crate) fn editions(report: &Report, output: Output) -> anyhow::Result<()> {
             .map(str::to_owned)
             .to_vec()
     }));
-    table(&rows);
-    Ok(())
+    table(&rows)
 }
 
 pub(crate) fn config(loaded: &Loaded, output: Output) -> anyhow::Result<()> {
@@ -66,22 +76,21 @@ pub(crate) fn config(loaded: &Loaded, output: Output) -> anyhow::Result<()> {
     rows.extend(
         loaded.values.iter().map(|value| vec![value.key.clone(), value.value.clone(), value.origin.clone()]),
     );
-    table(&rows);
-    Ok(())
+    table(&rows)
 }
 
 fn json_document(document: &serde_json::Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(document)?);
-    Ok(())
+    say(&serde_json::to_string_pretty(document)?)
 }
 
-fn table(rows: &[Vec<String>]) {
+fn table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
     for row in rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("   ").trim_end());
+        say(cells.collect::<Vec<_>>().join("   ").trim_end())?;
     }
+    Ok(())
 }

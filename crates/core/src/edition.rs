@@ -208,16 +208,17 @@ impl EditionTable {
         names
     }
 
-    /// Whether `row` starts: its toggle is on, this edition provides it, and an API group is registered.
+    /// Whether `row` starts: this edition provides it, its toggle is on, and an API group is registered. What the edition
+    /// lacks is told first: to turn a toggle on would not help.
     ///
     /// # Errors
     /// The first condition that does not hold.
     pub fn decide(&self, row: &Row, toggles: &Toggles, groups: usize) -> Result<(), Obstacle> {
         match () {
-            () if !toggles.is_on(row.toggle) => Err(Obstacle::ToggleOff { toggle: row.toggle }),
             () if row.implementation.is_none() => {
                 Err(Obstacle::NotInEdition { edition: self.edition.name, name: row.name })
             }
+            () if !toggles.is_on(row.toggle) => Err(Obstacle::ToggleOff { toggle: row.toggle }),
             () if groups == 0 => Err(Obstacle::NoApiGroup),
             () => Ok(()),
         }
@@ -303,15 +304,10 @@ mod tests {
         assert_eq!(names, [(AGGREGATOR, None), (DATAPLANE, None)]);
         let row = table.row(AGGREGATOR).unwrap();
         let mut toggles = Toggles::off(table.toggles());
-        assert_eq!(
-            table.decide(row, &toggles, 1),
-            Err(Obstacle::ToggleOff { toggle: "kubernetesAggregator" })
-        );
+        let lacking = Err(Obstacle::NotInEdition { edition: "oss", name: "aggregator" });
+        assert_eq!(table.decide(row, &toggles, 1), lacking);
         toggles.set(row.toggle, true).unwrap();
-        assert_eq!(
-            table.decide(row, &toggles, 1),
-            Err(Obstacle::NotInEdition { edition: "oss", name: "aggregator" })
-        );
+        assert_eq!(table.decide(row, &toggles, 1), lacking);
     }
 
     #[test]
@@ -320,6 +316,8 @@ mod tests {
         let table = EditionTable::build(OSS, &registered).unwrap();
         let row = table.row(AGGREGATOR).unwrap();
         let mut toggles = Toggles::off(table.toggles());
+        let off = Err(Obstacle::ToggleOff { toggle: "kubernetesAggregator" });
+        assert_eq!(table.decide(row, &toggles, 1), off);
         toggles.set(row.toggle, true).unwrap();
         assert_eq!(table.decide(row, &toggles, 0), Err(Obstacle::NoApiGroup));
         assert_eq!(table.decide(row, &toggles, 1), Ok(()));

@@ -154,12 +154,9 @@ pub const TABLE: &[OptionSpec] = &[
     OptionSpec {
         key: "log.level",
         default: "info",
-        allowed: "error, warn, info, debug, trace, or TARGET=LEVEL pairs joined by commas",
+        allowed: "off, error, warn, info, debug, trace, or TARGET=LEVEL pairs joined by commas",
         help: "what is logged",
-        set: |o, text| {
-            text.clone_into(&mut o.log.level);
-            Ok(())
-        },
+        set: |o, text| log_level(text, &mut o.log.level),
     },
     OptionSpec {
         key: "plugin_dir",
@@ -230,6 +227,18 @@ where
     Ok(())
 }
 
+fn log_level(text: &str, slot: &mut String) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in text.split(',') {
+        let level = part.rsplit('=').next().unwrap_or_default().trim();
+        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) || part.starts_with('=') {
+            return Err(format!("{part:?} names no level"));
+        }
+    }
+    text.clone_into(slot);
+    Ok(())
+}
+
 fn serving_names(text: &str, slot: &mut Vec<String>) -> Result<(), String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let checked = names.map(|name| match name.parse::<IpAddr>() {
@@ -278,6 +287,17 @@ mod tests {
         assert!(TABLE.is_sorted_by_key(|spec| spec.key));
         let options = Options::default();
         assert_eq!((options.secure_port, options.storage), (6443, StorageKind::Embedded));
+    }
+
+    #[test]
+    fn a_log_level_is_one_or_is_for_a_target() {
+        let mut level = String::new();
+        for good in ["info", "WARN", "info,detectviz_server=debug", "off"] {
+            assert!(log_level(good, &mut level).is_ok() && level == good, "{good}");
+        }
+        for bad in ["loud", "", ",,=", "info,", "a=b", "=info"] {
+            assert!(log_level(bad, &mut level).is_err(), "{bad}");
+        }
     }
 
     #[test]

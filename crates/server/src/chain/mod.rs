@@ -62,6 +62,7 @@ impl Chain {
         let id = layers::request_id();
         let span = tracing::debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         let measured = self.metrics.start();
+        let head = request.method() == http::Method::HEAD;
         let mut seen = None;
         let answer = async {
             // Parsed once: what is authorized below is what is executed.
@@ -83,6 +84,7 @@ impl Chain {
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
         let response = render::response(outcome, &id);
+        let response = if head { render::without_body(response) } else { response };
         measured.finish(seen.as_ref(), response.status());
         response
     }

@@ -21,6 +21,15 @@ pub fn status_response(status: &Status) -> Response {
     response
 }
 
+/// The answer to HEAD: what GET would say, without what it would send. HTTP/2 sends whatever body it is given.
+pub(super) fn without_body(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = http_body::Body::size_hint(&body).exact() {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    Response::from_parts(head, Body::empty())
+}
+
 /// The final answer: errors rendered, and the headers that every answer carries.
 pub(super) fn response(outcome: Result<Response, Status>, id: &str) -> Response {
     let mut response = outcome.unwrap_or_else(|status| status_response(&status));

@@ -54,6 +54,7 @@ impl Endpoints {
             ["version"] => Some(Ok(json(&self.version.to_json()))),
             ["metrics"] => Some(Ok(text(METRICS_TYPE, self.metrics.render()))),
             ["statusz"] => Some(self.status.page(request.headers())),
+            ["openapi", "v2"] => Some(openapi::v2(request.headers())),
             ["openapi", "v3", rest @ ..] => openapi::page(&self.catalog, rest, info, request.headers()),
             ["" | "api" | "apis", ..] => discovery::page(&self.catalog, path, request.headers()),
             _ => None,

@@ -22,7 +22,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on {address}: {source}")]
+#[error("listen on {address}; choose another with --bind-address or --secure-port")]
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,

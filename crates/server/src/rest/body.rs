@@ -68,8 +68,9 @@ impl Call {
                 let bytes = self.body(body).await?;
                 let decoded = decode_json(&bytes, Limits::default())
                     .map_err(|fault| Status::bad_request(fault.to_string()))?;
-                check_type(&self.resource, &decoded.value)?;
-                Ok(Incoming { object: decoded.value, duplicates: decoded.duplicates })
+                let mut object = decoded.value;
+                check_type(&self.resource, &mut object)?;
+                Ok(Incoming { object, duplicates: decoded.duplicates })
             }
             PROTOBUF if protobuf => {
                 let bytes = self.body(body).await?;
@@ -136,26 +137,25 @@ fn from_protobuf(resource: &Resource, bytes: &[u8]) -> Result<Value, Status> {
     Ok(object)
 }
 
-fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
-    if !object.is_object() {
-        return Err(Status::bad_request(format!(
-            "the body must be a JSON object of kind {}",
-            resource.kind()
-        )));
+/// Fills in what the path says already, as upstream does for its own kinds, and refuses what contradicts it.
+fn check_type(resource: &Resource, object: &mut Value) -> Result<(), Status> {
+    let Some(map) = object.as_object_mut() else {
+        let message = format!("the body must be a JSON object of kind {}", resource.kind());
+        return Err(Status::bad_request(message));
+    };
+    let is_missing = |value: &Value| value.as_str().is_none_or(str::is_empty);
+    for (field, own) in [("apiVersion", resource.api_version()), ("kind", resource.kind().to_owned())] {
+        if map.get(field).is_none_or(is_missing) {
+            map.insert(field.to_owned(), own.into());
+        }
     }
-    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let text = |field: &str| map[field].as_str().unwrap_or_default();
     check_names(resource, text("apiVersion"), text("kind"))
 }
 
 fn check_names(resource: &Resource, api_version: &str, kind: &str) -> Result<(), Status> {
     let expected = (resource.api_version(), resource.kind());
     match () {
-        () if kind.is_empty() => {
-            Err(Status::bad_request(format!("Object 'Kind' is missing: expected {:?}", expected.1)))
-        }
-        () if api_version.is_empty() => {
-            Err(Status::bad_request(format!("Object 'apiVersion' is missing: expected {:?}", expected.0)))
-        }
         () if api_version != expected.0 => Err(Status::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version ({})",
             expected.0
