@@ -158,9 +158,9 @@ impl NameRule {
     /// Says what a name must be like.
     pub fn check(self, name: &str) -> Result<(), String> {
         match self {
-            Self::DnsSubdomain => crate::meta::check_dns_subdomain(name),
-            Self::DnsLabel => crate::meta::check_dns_label(name),
-            Self::PathSegment => crate::meta::check_path_segment(name),
+            Self::DnsSubdomain => crate::names::check_dns_subdomain(name),
+            Self::DnsLabel => crate::names::check_dns_label(name),
+            Self::PathSegment => crate::names::check_path_segment(name),
         }
     }
 }

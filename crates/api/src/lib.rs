@@ -7,6 +7,7 @@ pub mod condition;
 pub mod definition;
 pub mod identity;
 pub mod meta;
+pub mod names;
 pub mod negotiate;
 pub mod options;
 pub mod patch;

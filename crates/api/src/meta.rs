@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::selector::{check_label_key, check_label_value};
+use crate::names::{check_dns_label, check_label_key, check_label_value};
 use crate::status::Cause;
 
 /// The text at `metadata.FIELD`; empty when absent.
@@ -66,54 +66,6 @@ pub fn depth(value: &Value) -> usize {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
         _ => 0,
-    }
-}
-
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-     and must start and end with an alphanumeric character (e.g. 'example.com')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
-     start and end with an alphanumeric character (e.g. 'my-name')";
-
-/// Whether `name` is a DNS subdomain (RFC 1123): labels of `[a-z0-9-]` joined by dots, at most 253 characters.
-///
-/// # Errors
-/// Says what a name must be like.
-pub fn check_dns_subdomain(name: &str) -> Result<(), String> {
-    match () {
-        () if name.len() > 253 => Err("must be no more than 253 characters".to_owned()),
-        () if name.split('.').all(is_dns_label) => Ok(()),
-        () => Err(SUBDOMAIN.to_owned()),
-    }
-}
-
-/// Whether `name` is a DNS label (RFC 1123): `[a-z0-9-]`, at most 63 characters.
-///
-/// # Errors
-/// Says what a name must be like.
-pub fn check_dns_label(name: &str) -> Result<(), String> {
-    match () {
-        () if name.len() > 63 => Err("must be no more than 63 characters".to_owned()),
-        () if is_dns_label(name) => Ok(()),
-        () => Err(LABEL.to_owned()),
-    }
-}
-
-fn is_dns_label(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    edge(text.as_bytes().first())
-        && edge(text.as_bytes().last())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Whether `name` may be a segment of a path: what APIServices and other free names must keep to.
-///
-/// # Errors
-/// Says what a name must be like.
-pub fn check_path_segment(name: &str) -> Result<(), String> {
-    match name {
-        "." | ".." => Err(format!("may not be '{name}'")),
-        name if name.contains(['/', '%']) => Err("may not contain '/' or '%'".to_owned()),
-        _ => Ok(()),
     }
 }
 
@@ -187,22 +139,8 @@ fn cause(reason: &str, field: &str, message: String) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::check_dns_subdomain;
     use serde_json::json;
-
-    #[test]
-    fn names_follow_their_rule() {
-        for name in ["a", "a-b.c0", "1.2"] {
-            assert!(check_dns_subdomain(name).is_ok(), "{name}");
-        }
-        for name in ["", "A", "-a", "a-", "a..b", "a_b", "é", &"a".repeat(254)] {
-            assert!(check_dns_subdomain(name).is_err(), "{name}");
-        }
-        assert!(
-            check_dns_label("a.b").is_err()
-                && check_path_segment("v1.").is_ok()
-                && check_path_segment("a/b").is_err()
-        );
-    }
 
     #[test]
     fn every_fault_is_reported_at_once() {

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::names::{check_label_key, check_label_value};
+
 /// What one label must be like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
@@ -156,46 +158,6 @@ impl<'a> Parser<'a> {
     fn fault(&self, expected: &str) -> String {
         format!("unable to parse selector {:?}: found {:?}, expected {expected}", self.text, self.rest)
     }
-}
-
-/// Whether `key` may be a label key: an optional DNS prefix and `/`, then at most 63 of `[A-Za-z0-9-_.]`.
-///
-/// # Errors
-/// Says what a key must be like.
-pub fn check_label_key(key: &str) -> Result<(), String> {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if let Some(prefix) = prefix {
-        crate::meta::check_dns_subdomain(prefix).map_err(|why| format!("prefix part {why}"))?;
-    }
-    if name.is_empty() || !is_label_text(name) {
-        return Err(
-            "name part must consist of alphanumeric characters, '-', '_' or '.', must start and end with an \
-                    alphanumeric character, and must be no more than 63 characters"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// Whether `value` may be a label's value: empty, or at most 63 of `[A-Za-z0-9-_.]`.
-///
-/// # Errors
-/// Says what a value must be like.
-pub fn check_label_value(value: &str) -> Result<(), String> {
-    if value.is_empty() || is_label_text(value) {
-        return Ok(());
-    }
-    Err("a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', must start \
-         and end with an alphanumeric character, and must be no more than 63 characters"
-        .to_owned())
-}
-
-fn is_label_text(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    text.len() <= 63
-        && edge(text.as_bytes().first())
-        && edge(text.as_bytes().last())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// A field selector: `metadata.name=a,spec.x!=b`; all terms hold.

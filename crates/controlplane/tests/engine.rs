@@ -13,7 +13,7 @@ use detectviz_core::http::{Body, Request, Response};
 use detectviz_core::{Catalog, Context, Delegate, Loopback, RunContext};
 use detectviz_server::Installer;
 use detectviz_server::admission::AdmissionChain;
-use detectviz_server::resource::{Backend, Link};
+use detectviz_server::{Backend, Link};
 use detectviz_storage::cache::{Cache, CacheOptions};
 use detectviz_storage::memory::Memory;
 use serde_json::{Value, json};

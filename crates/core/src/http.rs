@@ -125,6 +125,39 @@ impl HttpBody for Body {
     }
 }
 
+/// A body that keeps something until it is dropped, such as a place in a queue or a count of what is under way.
+pub struct Held<G> {
+    body: Body,
+    _kept: G,
+}
+
+impl<G> Held<G> {
+    /// `body`, which keeps `kept`.
+    pub fn new(body: Body, kept: G) -> Self {
+        Self { body, _kept: kept }
+    }
+}
+
+impl<G: Unpin> HttpBody for Held<G> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 struct MapError<B>(Pin<Box<B>>);
 
 impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for MapError<B> {

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod chain;
 pub mod endpoints;
+pub mod install;
 pub mod listener;
 pub mod pki;
 pub mod resource;
@@ -13,4 +14,5 @@ pub mod rest;
 pub mod strategy;
 
 pub use chain::{Chain, InProcess};
-pub use resource::{Installer, Resource, Resources};
+pub use install::{Installer, Link, Resources};
+pub use resource::{Backend, Resource};

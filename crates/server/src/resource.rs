@@ -1,22 +1,15 @@
-//! Resources as the server serves them: a compiled definition, its strategy, and where its objects are.
+//! A resource as the server serves it: a compiled definition, its strategy, and where its objects are.
 
-use anyhow::Context as _;
 use detectviz_api::definition::{Definition, Version};
-use detectviz_api::{GroupVersion, GroupVersionResource, RequestInfo, Status};
-use detectviz_core::catalog::{GroupVersionEntry, OpenApi, Owner};
-use detectviz_core::{ApiGroupBuilder, Catalog, Delegate, Handler, RunContext};
+use detectviz_api::{GroupVersionResource, Status};
+use detectviz_core::RunContext;
+use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
-use detectviz_schema::openapi::{Published, group_version_document};
-use detectviz_schema::{Compiled, CompiledVersion, Fragments};
 use detectviz_storage::Store;
 use detectviz_storage::cache::Cache;
-use detectviz_storage::keys::resource_prefix;
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::admission::AdmissionChain;
-use crate::rest::Served;
 use crate::strategy::Strategy;
 
 /// Where objects are kept, and from where they are read.
@@ -67,140 +60,6 @@ impl Resource {
     }
 }
 
-/// Makes resources of definitions.
-pub struct Installer {
-    /// Where objects are.
-    pub backend: Backend,
-    /// What may change or refuse a write.
-    pub admission: AdmissionChain,
-    /// Schemas that definitions share.
-    pub fragments: Arc<Fragments>,
-    /// The most bytes of a request body.
-    pub max_body_bytes: usize,
-    /// Ends watches when the server stops.
-    pub context: RunContext,
-}
-
-/// The special rules of a resource, by group and plural.
-pub type Strategies<'a> = &'a dyn Fn(&str, &str) -> Arc<dyn Strategy>;
-
-impl Installer {
-    /// Installs `groups`, and publishes them in `catalog`.
-    ///
-    /// # Errors
-    /// Names the definition that cannot be served.
-    pub fn install(
-        &self,
-        groups: &[ApiGroupBuilder],
-        strategies: Strategies<'_>,
-        catalog: &Catalog,
-    ) -> anyhow::Result<Resources> {
-        let mut resources = HashMap::new();
-        for definition in groups.iter().flat_map(|group| &group.definitions) {
-            let strategy = strategies(&definition.group, &definition.names.plural);
-            for resource in self.compile(definition, &strategy)? {
-                resources.insert(resource.gvr.clone(), Arc::new(Served(Arc::new(resource))));
-            }
-        }
-        let resources = Resources(resources);
-        for group in groups {
-            self.publish(group, &resources, catalog)?;
-        }
-        Ok(resources)
-    }
-
-    fn compile(
-        &self,
-        definition: &Arc<Definition>,
-        strategy: &Arc<dyn Strategy>,
-    ) -> anyhow::Result<Vec<Resource>> {
-        let compiled = Compiled::new(Definition::clone(definition), &self.fragments)?;
-        let (group, names) = (&definition.group, &definition.names);
-        let served =
-            definition.versions.iter().zip(compiled.versions()).filter(|(declared, _)| declared.served);
-        served
-            .map(|(declared, version)| {
-                let gvr = GroupVersionResource {
-                    group: group.as_str().into(),
-                    version: declared.name.as_str().into(),
-                    resource: names.plural.as_str().into(),
-                };
-                let columns = Columns::compile(declared)
-                    .with_context(|| format!("compile the columns of {}", names.plural))?;
-                Ok(Resource {
-                    definition: Arc::clone(definition),
-                    prefix: resource_prefix(group, &names.plural, detectviz_api::request_info::ROOT_CLUSTER),
-                    gvr,
-                    version: version.clone(),
-                    declared: declared.clone(),
-                    columns,
-                    strategy: Arc::clone(strategy),
-                    backend: self.backend.clone(),
-                    admission: self.admission.clone(),
-                    max_body_bytes: self.max_body_bytes,
-                    context: self.context.clone(),
-                })
-            })
-            .collect()
-    }
-
-    fn publish(
-        &self,
-        group: &ApiGroupBuilder,
-        resources: &Resources,
-        catalog: &Catalog,
-    ) -> anyhow::Result<()> {
-        for (index, gv) in group.group_versions().into_iter().enumerate() {
-            let entry = GroupVersionEntry {
-                resources: resources.of(&gv).into_iter().map(discovery).collect(),
-                owner: Owner::Local,
-                priority: (group.priority, i64::try_from(index)?),
-                open_api: Some(open_api(&gv, group, &self.fragments)),
-                group_version: gv,
-                stale: false,
-            };
-            catalog.publish(entry)?;
-        }
-        Ok(())
-    }
-}
-
-fn open_api(gv: &GroupVersion, group: &ApiGroupBuilder, fragments: &Arc<Fragments>) -> OpenApi {
-    let (gv, definitions, fragments) = (gv.clone(), group.definitions.clone(), Arc::clone(fragments));
-    Arc::new(move || {
-        let published: Vec<_> =
-            definitions.iter().map(|definition| Published { definition, built_in: true }).collect();
-        group_version_document(&gv, &published, &fragments).to_string().into_bytes()
-    })
-}
-
-const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
-const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
-
-/// The resource as an `APIResourceDiscovery`.
-fn discovery(resource: &Resource) -> Value {
-    let names = &resource.definition.names;
-    let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
-    let mut entry = json!({
-        "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
-        "singularResource": names.singular, "verbs": VERBS,
-    });
-    for (key, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {
-        if !list.is_empty() {
-            entry[key] = json!(list);
-        }
-    }
-    let subresources: Vec<Value> = ["finalize", "status"]
-        .into_iter()
-        .filter(|name| resource.subresource_fields(name).is_some())
-        .map(|name| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS}))
-        .collect();
-    if !subresources.is_empty() {
-        entry["subresources"] = subresources.into();
-    }
-    entry
-}
-
 impl Resource {
     /// The top-level fields that a write of `subresource` may change; `None` when there is no such subresource.
     pub(crate) fn subresource_fields(&self, subresource: &str) -> Option<&'static [&'static str]> {
@@ -208,43 +67,5 @@ impl Resource {
             "status" if self.has_status() => Some(&["status"]),
             other => self.strategy.writable_subresource(other),
         }
-    }
-}
-
-/// The link of the chain that serves local resources.
-pub struct Resources(HashMap<GroupVersionResource, Arc<Served>>);
-
-impl Resources {
-    /// The resources of a group-version, by name.
-    fn of(&self, gv: &GroupVersion) -> Vec<&Resource> {
-        let of_gv =
-            self.0.values().map(|served| &*served.0).filter(|resource| resource.gvr.group_version() == *gv);
-        let by_name: BTreeMap<_, _> = of_gv.map(|resource| (&resource.gvr.resource, resource)).collect();
-        by_name.into_values().collect()
-    }
-
-    /// The resource called `gvr`.
-    pub fn get(&self, gvr: &GroupVersionResource) -> Option<&Arc<Resource>> {
-        self.0.get(gvr).map(|served| &served.0)
-    }
-}
-
-/// [`Resources`] in front of the rest of the chain.
-pub struct Link {
-    resources: Arc<Resources>,
-    next: Arc<dyn Delegate>,
-}
-
-impl Link {
-    /// Serves `resources`; what they do not know goes to `next`.
-    pub fn new(resources: Arc<Resources>, next: Arc<dyn Delegate>) -> Arc<Self> {
-        Arc::new(Self { resources, next })
-    }
-}
-
-impl Delegate for Link {
-    fn route(&self, info: &RequestInfo) -> Option<Arc<dyn Handler>> {
-        let local = info.resource.as_ref().and_then(|resource| self.resources.0.get(&resource.gvr));
-        local.map(|served| Arc::clone(served) as Arc<dyn Handler>).or_else(|| self.next.route(info))
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use detectviz_api::{GroupVersion, meta};
+use detectviz_api::{GroupVersion, meta, names};
 use serde_json::Value;
 
 use crate::error::Unavailable;
@@ -69,8 +69,8 @@ impl Wanted {
 fn group_version(api_service: &Value) -> Option<GroupVersion> {
     let text = |field: &str| api_service["spec"][field].as_str();
     let (group, version) = (text("group")?, text("version")?);
-    meta::check_dns_subdomain(group).ok()?;
-    meta::check_dns_label(version).ok()?;
+    names::check_dns_subdomain(group).ok()?;
+    names::check_dns_label(version).ok()?;
     let gv = GroupVersion::new(group, version);
     (gv.api_service_name() == meta::name(api_service)).then_some(gv)
 }

@@ -1,6 +1,7 @@
 //! ExternalNames: a host and nothing else, since the port is the caller's and the scheme is always TLS.
 
-use detectviz_api::{Cause, meta};
+use detectviz_api::Cause;
+use detectviz_api::names::check_dns_subdomain;
 use detectviz_server::strategy::Strategy;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ pub(super) struct ExternalNames;
 impl Strategy for ExternalNames {
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let host = text(object, "/spec/host");
-        let is_name = || meta::check_dns_subdomain(&host.to_ascii_lowercase()).is_ok();
+        let is_name = || check_dns_subdomain(&host.to_ascii_lowercase()).is_ok();
         // An empty host is the schema's to refuse.
         if host.is_empty() || host.parse::<IpAddr>().is_ok() || is_name() {
             return Vec::new();

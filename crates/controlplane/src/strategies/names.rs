@@ -1,5 +1,6 @@
 //! What objects that stand for a group-version have in common: the name says which one.
 
+use detectviz_api::names::{check_dns_label, check_dns_subdomain};
 use detectviz_api::{Cause, GroupVersion, meta};
 use serde_json::Value;
 
@@ -19,12 +20,10 @@ pub(super) fn faults(object: &Value) -> Vec<Cause> {
         let why = format!("must be `spec.version+\".\"+spec.group`: {name:?}");
         faults.push(invalid("metadata.name", meta::name(object), &why));
     }
-    if let (false, Err(why)) = (group.is_empty(), meta::check_dns_subdomain(group)) {
+    if let (false, Err(why)) = (group.is_empty(), check_dns_subdomain(group)) {
         faults.push(invalid("spec.group", group, &why));
     }
-    if meta::check_dns_label(version).is_err()
-        || !version.starts_with(|first: char| first.is_ascii_lowercase())
-    {
+    if check_dns_label(version).is_err() || !version.starts_with(|first: char| first.is_ascii_lowercase()) {
         faults.push(invalid("spec.version", version, VERSION));
     }
     faults

@@ -243,7 +243,7 @@ fn serving_names(text: &str, slot: &mut Vec<String>) -> Result<(), String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let checked = names.map(|name| match name.parse::<IpAddr>() {
         Ok(_) => Ok(name.to_owned()),
-        Err(_) => detectviz_api::meta::check_dns_subdomain(name)
+        Err(_) => detectviz_api::names::check_dns_subdomain(name)
             .map(|()| name.to_owned())
             .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address")),
     });

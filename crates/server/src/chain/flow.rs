@@ -1,14 +1,10 @@
 //! How many requests go on at once: reads and writes apart, so that neither starves the other. More are told to come
 //! back, which costs less than to queue them. Health pages always get through, and so does the server itself.
 
-use bytes::Bytes;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, Verb};
-use detectviz_core::http::{Body, BoxError};
-use http_body::{Body as HttpBody, Frame};
+use detectviz_core::http::{Body, Held};
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Requests under way, until their answer begins. Watches count among the reads until they run.
@@ -99,7 +95,7 @@ pub(super) struct WatchPlace {
 impl WatchPlace {
     /// The watch's body, which holds the place until it is dropped.
     pub(super) fn until_end_of(self, body: Body) -> Body {
-        Body::stream(Held { body, _place: self })
+        Body::stream(Held::new(body, self))
     }
 }
 
@@ -112,27 +108,6 @@ impl Drop for WatchPlace {
                 running.remove(&self.user);
             }
         }
-    }
-}
-
-struct Held {
-    body: Body,
-    _place: WatchPlace,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
     }
 }
 

@@ -1,13 +1,9 @@
 //! Whether a connection is used. One that is not costs a place that somebody else waits for, so it is let go: soon when
 //! it never asked anything, later when it did. HTTP timers alone do not see a client that never begins.
 
-use bytes::Bytes;
-use detectviz_core::http::{Body, BoxError};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use std::pin::Pin;
+use detectviz_core::http::{Body, Held};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,8 +73,8 @@ pub(super) struct Busy(Arc<Activity>);
 
 impl Busy {
     /// The body of the answer, which is under way for as long as it is sent.
-    pub(super) fn until_end_of(self, body: Body) -> Answer {
-        Answer { body, _busy: self }
+    pub(super) fn until_end_of(self, body: Body) -> Held<Self> {
+        Held::new(body, self)
     }
 }
 
@@ -86,32 +82,6 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.touch();
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An answer's body.
-pub(super) struct Answer {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
