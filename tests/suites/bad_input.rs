@@ -1,6 +1,7 @@
 //! Input that is wrong: each has a clear answer with the right code, nothing is lost, and the server goes on.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use detectviz_tests::{Answer, Client, Running, Server, editions, every_edition, variants};
 use serde_json::json;
@@ -289,5 +290,17 @@ fn nothing_is_nested_without_end() {
         let sources = "/apis/datasource.detectviz.io/v0alpha1/namespaces/default/datasources";
         admin.create(sources, &source).refused(400, "BadRequest");
         assert_eq!(names(&admin.get(CONFIG_MAPS).expect(200)), ["kept"]);
+    });
+}
+
+#[test]
+fn plain_http_is_answered_in_its_own_words() {
+    variants(|server| {
+        let mut plain = TcpStream::connect(server.url().trim_start_matches("https://")).unwrap();
+        plain.write_all(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        plain.take(1000).read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 400 ") && answer.contains("HTTPS server"), "{answer}");
+        assert_eq!(server.anonymous().get("/readyz").code, 200);
     });
 }

@@ -119,12 +119,22 @@ fn queries_that_do_not_fit_their_path_are_refused() {
         create(&admin, SOURCES, &data_source("other", "another-plugin"));
         let none = admin.create(below("datasources/none/query"), &query_for("none", "cpu"));
         none.refused(404, "NotFound");
+        let gone = "datasources.datasource.detectviz.io \"none\" not found";
+        assert_eq!(none.json()["message"], gone, "{none}");
+        // The path is judged before the queries.
+        admin.create(below("datasources/none/query"), &json!({"queries": []})).refused(404, "NotFound");
         let foreign = admin.create(below("datasources/other/query"), &query_for("other", "cpu"));
         foreign.refused(400, "BadRequest");
         let path = below("datasources/host/query");
         let mut of_another = query_for("host", "cpu");
         of_another["queries"][0]["datasource"]["type"] = "another-plugin".into();
-        admin.create(&path, &of_another).refused(400, "BadRequest");
+        let refused = admin.create(&path, &of_another);
+        refused.refused(400, "BadRequest");
+        let words = format!("invalid datasource type: found \"another-plugin\", expected {PLUGIN:?}");
+        assert_eq!(refused.json()["message"], words, "{refused}");
+        let mut of_the_path = query_for("host", "cpu");
+        of_the_path["queries"][0].as_object_mut().unwrap().remove("datasource");
+        admin.create(&path, &of_the_path).expect(200);
         admin.create(&path, &query_for("other", "cpu")).refused(400, "BadRequest");
         admin.create(&path, &json!({"queries": []})).refused(400, "BadRequest");
         admin.request("POST", &path).body("application/json", "{").send().refused(400, "BadRequest");
@@ -191,7 +201,10 @@ fn a_plugin_that_is_not_there_is_named_on_the_object() {
         create(&admin, DATAPLANE_SERVICES, &service("no-such-plugin"));
         let message = await_available(&admin, SERVICE, "False", Some("PluginNotFound"));
         assert!(message.contains("no-such-plugin"), "{message}");
+        create(&admin, SOURCES, &data_source("host", PLUGIN));
         let refused = admin.create(below("datasources/host/query"), &query_for("host", "cpu"));
-        assert!(refused.code >= 400, "{refused}");
+        refused.refused(503, "ServiceUnavailable");
+        let words = "unable to get plugin context: plugin not found: PluginNotFound: ";
+        assert!(refused.json()["message"].as_str().unwrap().starts_with(words), "{refused}");
     });
 }

@@ -60,19 +60,20 @@ pub(crate) fn missing(missing: Missing) -> Condition {
 /// Whether the plugin is what the service asks for; decides over its condition and over its answers.
 ///
 /// # Errors
-/// What differs, and what to do.
-pub(crate) fn fits(service: &Service, manifest: &Manifest) -> Result<(), String> {
+/// The service's condition: what differs, and what to do.
+pub(crate) fn fits(service: &Service, manifest: &Manifest) -> Result<(), Condition> {
     let (id, kind, asked) = (&manifest.id, &manifest.kind, &service.plugin_type);
     if asked == kind {
         return Ok(());
     }
-    Err(format!("plugin {id:?} is of type {kind}, not {asked}: set spec.pluginType to {kind}"))
+    let message = format!("plugin {id:?} is of type {kind}, not {asked}: set spec.pluginType to {kind}");
+    Err(unavailable("PluginNotFound", message))
 }
 
 /// The condition of a service with a plugin.
 pub(crate) fn with_plugin(service: &Service, manifest: &Manifest, state: &State) -> Condition {
-    if let Err(message) = fits(service, manifest) {
-        return unavailable("PluginNotFound", message);
+    if let Err(condition) = fits(service, manifest) {
+        return condition;
     }
     let id = &manifest.id;
     let not_running = |message: String| unavailable("PluginNotRunning", message);

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::condition::{self, Claims};
 use crate::handler::{QueryHandler, Shared};
 use crate::link::Routes;
-use crate::plugin::{Host, Missing};
+use crate::plugin::Host;
 use crate::service::{COLLECTION, Service};
 
 /// How long to wait before a condition that could not be written is written again.
@@ -76,9 +76,7 @@ impl Controller {
     }
 
     fn handler(&self, service: &Service) -> Arc<dyn Handler> {
-        let plugin = self.host.get(&service.plugin_id).map_err(|missing| match missing {
-            Missing::Folder(why) | Missing::Plugin(why) => why,
-        });
+        let plugin = self.host.get(&service.plugin_id).map_err(condition::missing);
         let plugin = plugin.and_then(|plugin| {
             condition::fits(service, &plugin.manifest)?;
             Ok(Arc::clone(plugin))

@@ -1,13 +1,16 @@
-//! A query, in a straight line: read, check, fetch settings, call the plugin, pass on the answer.
+//! A query, in a straight line: find the data source and its plugin, check the queries, call the plugin, pass on the answer.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use detectviz_api::{Status, request_info::ResourceInfo};
+use detectviz_api::Status;
+use detectviz_api::condition::Condition;
 use detectviz_core::http::{Body, CollectError, Request, Response};
 use detectviz_core::{Context, Handler, Loopback, Options};
-use detectviz_pluginv2::proto::{DataFrameFormat, DataQuery, QueryDataRequest, QueryDataResponse};
+use detectviz_pluginv2::proto::{
+    DataFrameFormat, DataQuery, PluginContext, QueryDataRequest, QueryDataResponse,
+};
 use http::{HeaderValue, header};
 use time::OffsetDateTime;
 use tokio::time::timeout;
@@ -30,23 +33,30 @@ pub(crate) struct Shared {
 /// Answers the queries of one DataPlaneService.
 pub(crate) struct QueryHandler {
     plugin_id: String,
-    /// The plugin, or why there is none.
-    plugin: Result<Arc<Plugin>, String>,
+    /// The plugin, or the service's condition, which says why there is none.
+    plugin: Result<Arc<Plugin>, Condition>,
     shared: Shared,
 }
 
 impl QueryHandler {
-    pub(crate) fn new(plugin_id: String, plugin: Result<Arc<Plugin>, String>, shared: Shared) -> Self {
+    pub(crate) fn new(plugin_id: String, plugin: Result<Arc<Plugin>, Condition>, shared: Shared) -> Self {
         Self { plugin_id, plugin, shared }
     }
 
     async fn answer(&self, context: &Context, request: Request) -> Result<Response, Status> {
         let resource = context.info.require_resource()?;
-        let target = Target { plugin_id: &self.plugin_id, uid: &resource.name };
+        let (loopback, namespace) = (&*self.shared.loopback, resource.namespace.as_str());
+        let wanted = Wanted { namespace, uid: &resource.name, plugin_id: &self.plugin_id };
         let body = self.read(request).await?;
+        // The path is judged before the queries: whoever erred there is not to look for the fault in them.
+        let source = settings::data_source(loopback, &wanted).await?;
+        let plugin = self.plugin()?;
+        let target = Target { plugin_id: &self.plugin_id, uid: &resource.name };
         let queries = decode(&body, target, OffsetDateTime::now_utc()).map_err(bad_request)?;
-        let request = self.request(context, resource, queries).await?;
-        let answer = self.call(&resource.namespace, request).await?;
+        let settings = settings::load(loopback, &source, &wanted).await?;
+        let plugin_context = plugin_context(&context.identity, namespace, &plugin.manifest, settings);
+        let request = query_data(plugin_context.map_err(bad_request)?, queries);
+        let answer = self.call(namespace, request).await?;
         respond(answer::encode(&answer.responses).map_err(Status::internal)?)
     }
 
@@ -58,32 +68,8 @@ impl QueryHandler {
         })
     }
 
-    /// The plugin call: nothing in it comes from the client but the checked queries and its proven name.
-    async fn request(
-        &self,
-        context: &Context,
-        resource: &ResourceInfo,
-        queries: Vec<DataQuery>,
-    ) -> Result<QueryDataRequest, Status> {
-        let plugin = self.plugin()?;
-        let wanted = Wanted {
-            group: &resource.gvr.group,
-            namespace: &resource.namespace,
-            uid: &resource.name,
-            plugin_id: &self.plugin_id,
-        };
-        let settings = settings::load(&*self.shared.loopback, &wanted).await?;
-        let context = plugin_context(&context.identity, &resource.namespace, &plugin.manifest, settings);
-        Ok(QueryDataRequest {
-            plugin_context: Some(context.map_err(bad_request)?),
-            queries,
-            format: DataFrameFormat::Json.into(),
-            ..QueryDataRequest::default()
-        })
-    }
-
     fn plugin(&self) -> Result<&Plugin, Status> {
-        self.plugin.as_deref().map_err(|why| fault::no_plugin(why))
+        self.plugin.as_deref().map_err(fault::no_plugin)
     }
 
     fn connection(&self) -> Result<Connection, Status> {
@@ -115,6 +101,16 @@ impl Handler for QueryHandler {
             self.shared.metrics.count_query(&self.plugin_id, code);
         }
         result
+    }
+}
+
+/// The plugin call: nothing in it comes from the client but the checked queries and its proven name.
+fn query_data(context: PluginContext, queries: Vec<DataQuery>) -> QueryDataRequest {
+    QueryDataRequest {
+        plugin_context: Some(context),
+        queries,
+        format: DataFrameFormat::Json.into(),
+        ..QueryDataRequest::default()
     }
 }
 

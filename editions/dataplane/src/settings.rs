@@ -13,14 +13,16 @@ use detectviz_pluginv2::proto::DataSourceInstanceSettings;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+/// Where data sources are.
+const GROUP: &str = "datasource.detectviz.io";
+const RESOURCE: &str = "datasources";
+
 /// The type of a Secret that may be handed to a plugin. Any other one is not meant for it, and who may write a data
 /// source need not be who may read Secrets.
 const SECRET_TYPE: &str = "datasource.detectviz.io/credentials";
 
 /// Which settings are wanted, and for whom.
 pub(crate) struct Wanted<'a> {
-    /// The group of the request, for the 404.
-    pub(crate) group: &'a str,
     /// The namespace of data source and Secret.
     pub(crate) namespace: &'a str,
     /// The data source's uid: its object's name.
@@ -29,38 +31,40 @@ pub(crate) struct Wanted<'a> {
     pub(crate) plugin_id: &'a str,
 }
 
-/// Reads the settings through the loopback, which answers from the server's cache.
+/// Reads the data source through the loopback, which answers from the server's cache.
 ///
 /// # Errors
-/// 404 when there is no such data source; 400 when it is another plugin's, or its Secret is missing, of another type, or
-/// unreadable.
+/// 404 when there is no such data source, by the name of its real resource.
+pub(crate) async fn data_source(loopback: &dyn Loopback, wanted: &Wanted<'_>) -> Result<Value, Status> {
+    let (namespace, uid) = (segment(wanted.namespace), segment(wanted.uid));
+    let path = format!("/apis/{GROUP}/v0alpha1/namespaces/{namespace}/{RESOURCE}/{uid}");
+    loopback.get(&path).await.map_err(|status| match status.is(Reason::NotFound) {
+        true => Status::not_found(GROUP, RESOURCE, wanted.uid),
+        false => status,
+    })
+}
+
+/// The settings that `source` stands for, with its Secret read through the loopback.
+///
+/// # Errors
+/// 400 when it is another plugin's, or its Secret is missing, of another type, or unreadable.
 pub(crate) async fn load(
     loopback: &dyn Loopback,
+    source: &Value,
     wanted: &Wanted<'_>,
 ) -> Result<DataSourceInstanceSettings, Status> {
-    let source = data_source(loopback, wanted).await?;
-    let kind = text(&source, "/spec/type");
+    let kind = text(source, "/spec/type");
     if kind != wanted.plugin_id {
         let (uid, plugin) = (wanted.uid, wanted.plugin_id);
-        let message = format!(
-            "invalid datasource type: data source {uid:?} is read by plugin {kind:?}, not {plugin:?}"
-        );
-        return Err(Status::bad_request(message));
+        return Err(Status::bad_request(format!(
+            "invalid datasource type: found {kind:?}, expected {plugin:?}: data source {uid:?} is another plugin's"
+        )));
     }
-    let secret = match text(&source, "/spec/secureJsonData/secretRef/name") {
+    let secret = match text(source, "/spec/secureJsonData/secretRef/name") {
         "" => None,
         name => Some(secret(loopback, wanted, name).await?),
     };
-    settings(&source, secret.as_ref(), wanted)
-}
-
-async fn data_source(loopback: &dyn Loopback, wanted: &Wanted<'_>) -> Result<Value, Status> {
-    let (namespace, uid) = (segment(wanted.namespace), segment(wanted.uid));
-    let path = format!("/apis/datasource.detectviz.io/v0alpha1/namespaces/{namespace}/datasources/{uid}");
-    loopback.get(&path).await.map_err(|status| match status.is(Reason::NotFound) {
-        true => Status::not_found(wanted.group, "datasources", wanted.uid),
-        false => status,
-    })
+    settings(source, secret.as_ref(), wanted)
 }
 
 async fn secret(loopback: &dyn Loopback, wanted: &Wanted<'_>, name: &str) -> Result<Value, Status> {
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const WANTED: Wanted<'_> = Wanted { group: "p.io", namespace: "default", uid: "main", plugin_id: "p" };
+    const WANTED: Wanted<'_> = Wanted { namespace: "default", uid: "main", plugin_id: "p" };
 
     fn source(version: &str) -> Value {
         json!({

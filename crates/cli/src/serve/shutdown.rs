@@ -40,8 +40,8 @@ pub(super) async fn until(parts: &Parts, stop: &mut Stop, ends: &mut Ends, ready
     loop {
         tokio::select! {
             () = becomes_ready(parts), if ready.is_some() => {
-                let elapsed = parts.started.elapsed();
-                tracing::info!(after_ms = elapsed.as_secs_f64() * 1000.0, "ready");
+                let tenths = (parts.started.elapsed().as_secs_f64() * 10_000.0).round();
+                tracing::info!(after_ms = tenths / 10.0, "ready");
                 ready.take().expect("guarded by the branch's condition")();
             }
             Some((name, result)) = ends.recv() => parts.ended(name, result),

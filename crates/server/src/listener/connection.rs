@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -17,6 +18,9 @@ use tokio_rustls::server::TlsStream;
 use super::activity::Activity;
 use crate::chain::{Chain, Peer};
 
+/// The answer to plain HTTP; upstream's words. A TLS record never begins with a letter, as a method does.
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 /// How long a client may take to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that was told to end may stay without a request under way.
@@ -71,9 +75,13 @@ async fn handshake(
     context: &RunContext,
 ) -> Option<TlsStream<TcpStream>> {
     stream.set_nodelay(true).ok()?;
+    let shake = async {
+        let stream = only_tls(stream).await?;
+        acceptor.accept(stream).await
+    };
     let shaken = tokio::select! {
         () = context.draining() => return None,
-        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake) => shaken,
     };
     match shaken {
         Ok(Ok(stream)) => Some(stream),
@@ -83,6 +91,18 @@ async fn handshake(
         }
         Err(_) => None,
     }
+}
+
+/// The stream, if TLS is spoken on it; a client that speaks plain HTTP is told so in its own words.
+async fn only_tls(mut stream: TcpStream) -> std::io::Result<TcpStream> {
+    let mut first = [0; 1];
+    let seen = stream.peek(&mut first).await?;
+    if seen == 1 && first[0].is_ascii_uppercase() {
+        stream.write_all(PLAIN_HTTP).await?;
+        stream.shutdown().await?;
+        return Err(std::io::Error::other("the client speaks plain HTTP"));
+    }
+    Ok(stream)
 }
 
 fn protocol() -> auto::Builder<TokioExecutor> {

@@ -39,15 +39,19 @@ pub(crate) enum QueryError {
     /// Queries for different data sources.
     #[error("expect same datasource UID")]
     Uids,
-    /// No query, or a query for nothing.
-    #[error("missing datasource reference")]
-    MissingReference,
-    /// Queries for another plugin than this path's.
-    #[error("invalid datasource type")]
-    InvalidType,
-    /// Queries for another data source than this path's.
-    #[error("invalid datasource UID")]
-    InvalidUid,
+    /// No query, and so none for this data source.
+    #[error("missing datasource reference: the request has no queries")]
+    NoQueries,
+    /// A query for another plugin or data source than this path's.
+    #[error("invalid datasource {what}: found {found:?}, expected {expected:?}")]
+    Invalid {
+        /// `type` or `UID`.
+        what: &'static str,
+        /// What the query says.
+        found: String,
+        /// What the path says.
+        expected: String,
+    },
     /// Two queries with one name, whose answers would be one.
     #[error("read the query request: refId {0:?} is used twice; each query needs its own")]
     SharedRefId(String),
@@ -93,24 +97,40 @@ pub(crate) fn decode(
     let queries = body.queries.unwrap_or_default().into_iter().map(Query::read);
     let mut queries: Vec<Query> = queries.collect::<Result<_, _>>()?;
     check_references(&queries, target)?;
+    complete_references(&mut queries, target);
     name(&mut queries)?;
     queries.iter().map(|query| data_query(query, &span, now)).collect()
 }
 
+/// What queries say of their data source must be right; what they leave out is the path's.
 fn check_references(queries: &[Query], target: Target<'_>) -> Result<(), QueryError> {
-    let named: Vec<&Reference> = queries.iter().filter_map(|query| query.datasource.as_ref()).collect();
-    if named.iter().any(|reference| reference.kind != named[0].kind) {
-        return Err(QueryError::Types);
+    if queries.is_empty() {
+        return Err(QueryError::NoQueries);
     }
-    if named.iter().any(|reference| reference.uid != named[0].uid) {
-        return Err(QueryError::Uids);
+    let kind = said(queries, |reference| &reference.kind).map_err(|()| QueryError::Types)?;
+    let uid = said(queries, |reference| &reference.uid).map_err(|()| QueryError::Uids)?;
+    for (what, found, expected) in [("type", kind, target.plugin_id), ("UID", uid, target.uid)] {
+        if let Some(found) = found.filter(|found| *found != expected) {
+            return Err(QueryError::Invalid { what, found: found.to_owned(), expected: expected.to_owned() });
+        }
     }
-    match named.first() {
-        None => Err(QueryError::MissingReference),
-        Some(_) if named.len() < queries.len() => Err(QueryError::MissingReference),
-        Some(first) if first.kind != target.plugin_id => Err(QueryError::InvalidType),
-        Some(first) if first.uid != target.uid => Err(QueryError::InvalidUid),
-        Some(_) => Ok(()),
+    Ok(())
+}
+
+/// The one value that queries have for a part of their reference, if any has it; an error when they differ.
+fn said(queries: &[Query], part: impl Fn(&Reference) -> &String) -> Result<Option<&str>, ()> {
+    let references = queries.iter().filter_map(|query| query.datasource.as_ref());
+    let mut values = references.map(|reference| part(reference).as_str()).filter(|value| !value.is_empty());
+    let first = values.next();
+    if values.all(|value| Some(value) == first) { Ok(first) } else { Err(()) }
+}
+
+/// Plugins find the whole reference in each query, however little of it the client wrote.
+fn complete_references(queries: &mut [Query], target: Target<'_>) {
+    for query in queries {
+        let reference = query.datasource.get_or_insert_default();
+        target.plugin_id.clone_into(&mut reference.kind);
+        target.uid.clone_into(&mut reference.uid);
     }
 }
 
@@ -207,19 +227,37 @@ mod tests {
         for (queries, fault) in [
             (json!([source("p", "u"), source("q", "v")]), "expect same datasource types"),
             (json!([source("p", "u"), source("p", "v")]), "expect same datasource UID"),
-            (json!([]), "missing datasource reference"),
-            (json!(null), "missing datasource reference"),
-            (json!([{"refId": "A"}]), "missing datasource reference"),
-            (json!([source("p", "u"), {"refId": "B"}]), "missing datasource reference"),
-            (json!([source("q", "u")]), "invalid datasource type"),
-            (json!([{"datasource": "u"}]), "invalid datasource type"),
-            (json!([source("p", "v")]), "invalid datasource UID"),
+            (json!([]), "missing datasource reference: the request has no queries"),
+            (json!(null), "missing datasource reference: the request has no queries"),
+            (json!([source("q", "u")]), "invalid datasource type: found \"q\", expected \"p\""),
+            (json!([source("q", "")]), "invalid datasource type: found \"q\", expected \"p\""),
+            (json!([{}, source("q", "v")]), "invalid datasource type: found \"q\", expected \"p\""),
+            (json!([source("p", "v")]), "invalid datasource UID: found \"v\", expected \"u\""),
+            (json!([{"datasource": "v"}]), "invalid datasource UID: found \"v\", expected \"u\""),
             (
                 json!([source("p", "u"), source("p", "u")]),
                 "read the query request: refId \"A\" is used twice; each query needs its own",
             ),
         ] {
             assert_eq!(read(&json!({"queries": queries})).unwrap_err(), fault, "{queries}");
+        }
+    }
+
+    #[test]
+    fn what_a_query_leaves_out_of_its_reference_is_the_paths() {
+        let queries = json!([
+            {"refId": "A"},
+            {"refId": "B", "datasource": null},
+            {"refId": "C", "datasource": "u"},
+            {"refId": "D", "datasource": {"uid": "u"}},
+            {"refId": "E", "datasource": {"type": "p", "apiVersion": "v1"}},
+        ]);
+        let read = read(&json!({"queries": queries})).unwrap();
+        assert_eq!(read.len(), 5);
+        for query in read {
+            let source = &serde_json::from_slice::<Value>(&query.json).unwrap()["datasource"];
+            assert_eq!((&source["type"], &source["uid"]), (&json!("p"), &json!("u")), "{}", query.ref_id);
+            assert_eq!(source["apiVersion"] == "v1", query.ref_id == "E", "{source}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use detectviz_api::condition::Condition;
 use detectviz_api::{Reason, Status};
 use tonic::Code;
 
@@ -14,9 +15,10 @@ pub(crate) fn not_running(plugin: &str, why: &str) -> Status {
     Status::failure(Reason::ServiceUnavailable, message).retry_after(RETRY_SECONDS)
 }
 
-/// There is no such plugin; trying again will not help.
-pub(crate) fn no_plugin(why: &str) -> Status {
-    let message = format!("unable to get plugin context: plugin not found: {why}");
+/// There is no such plugin, as the service's condition says too; trying again will not help.
+pub(crate) fn no_plugin(condition: &Condition) -> Status {
+    let Condition { reason, message, .. } = condition;
+    let message = format!("unable to get plugin context: plugin not found: {reason}: {message}");
     Status::failure(Reason::ServiceUnavailable, message)
 }
 

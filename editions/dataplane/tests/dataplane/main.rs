@@ -21,6 +21,7 @@ use platform::{PATIENCE, Platform};
 
 const HOST_METRICS: &str = "detectviz-hostmetrics-datasource";
 const LOAD: &str = "/apis/hostmetrics.test/v1/namespaces/default/datasources/here/query";
+const GONE: &str = "datasources.datasource.detectviz.io \"gone\" not found";
 const FAKE: &str = "/apis/fake.test/v1/namespaces/default/datasources/main/query";
 
 fn query(plugin: &str, uid: &str, more: &Value) -> Value {
@@ -140,8 +141,11 @@ async fn a_plugin_that_does_not_start_says_why() {
     let refusal = platform.ask(bad, &query("bad", "u", &json!({}))).await.unwrap_err();
     assert!(refusal.message.ends_with("its handshake is not accepted (signal: 9 (SIGKILL))"), "{refusal}");
     assert_eq!((refusal.code, refusal.details.unwrap().retry_after_seconds), (503, 1));
-    let refusal = platform.ask(&bad.replace("bad", "absent"), &query("absent", "u", &json!({}))).await;
-    assert!(refusal.unwrap_err().message.contains("plugin not found"));
+    // The data source is another plugin's, which is not what is wrong here.
+    let refusal =
+        platform.ask(&bad.replace("bad", "absent"), &query("bad", "u", &json!({}))).await.unwrap_err();
+    let words = "unable to get plugin context: plugin not found: PluginNotFound: the plugin folder ";
+    assert!(refusal.code == 503 && refusal.message.starts_with(words), "{refusal}");
 
     platform.stop().await;
     all_gone(&plugins).await;
@@ -213,24 +217,30 @@ async fn each_failure_has_its_status() {
         (FAKE, ask("denied"), 500, "downstream says no"),
         (FAKE, ask(&"x".repeat(5000)), 413, "larger than 4096 bytes"),
         (FAKE, json!({"queries": []}), 400, "missing datasource reference"),
-        (FAKE, query("other", "main", &json!({})), 400, "invalid datasource type"),
         (
-            &*FAKE.replace("main", "gone"),
-            query("fake", "gone", &json!({})),
-            404,
-            "datasources.fake.test \"gone\"",
+            FAKE,
+            query("other", "main", &json!({})),
+            400,
+            "invalid datasource type: found \"other\", expected \"fake\"",
         ),
+        (&*FAKE.replace("main", "gone"), query("fake", "gone", &json!({})), 404, GONE),
+        (&*FAKE.replace("main", "gone"), json!({"queries": [{"refId": "A"}]}), 404, GONE),
         (&*FAKE.replace("default", "org-1"), query("fake", "main", &json!({})), 404, "not found"),
     ] {
         let refusal = platform.ask(path, &body).await.unwrap_err();
         assert_eq!(refusal.code, code, "{path}: {refusal}");
         assert!(refusal.message.contains(message), "{refusal}");
     }
+    let gone = platform.ask(&FAKE.replace("main", "gone"), &json!({})).await.unwrap_err();
+    assert_eq!(gone.details.unwrap().group, "datasource.detectviz.io");
+    let answer = platform.ask(FAKE, &json!({"queries": [{"refId": "A"}]})).await.unwrap();
+    assert_eq!(answer["results"]["A"]["status"], 200, "a query without reference is the path's: {answer}");
     let answer = platform.ask(FAKE, &ask("arrow")).await.unwrap();
     assert_eq!(answer["results"]["A"]["status"], 501, "{answer}");
     platform.api.put_source("default", "main", &json!({"type": "other"}));
     let refusal = platform.ask(FAKE, &ask("")).await.unwrap_err();
-    assert!(refusal.code == 400 && refusal.message.starts_with("invalid datasource type: "), "{refusal}");
+    let words = "invalid datasource type: found \"other\", expected \"fake\": data source \"main\" ";
+    assert!(refusal.code == 400 && refusal.message.starts_with(words), "{refusal}");
     let metrics = platform.metrics();
     assert!(metrics.contains("dataplane_queries_total{plugin=\"fake\",code=\"504\"} 1"), "{metrics}");
     platform.stop().await;
