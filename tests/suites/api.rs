@@ -395,3 +395,42 @@ fn what_other_clients_rely_on_works() {
         admin.get(format!("{CONFIG_MAPS}?limit=abc")).refused(400, "BadRequest");
     });
 }
+
+#[test]
+fn pages_are_one_snapshot() {
+    variants(|server| {
+        let admin = server.admin();
+        for name in ["a", "b", "c", "d", "e"] {
+            create(&admin, CONFIG_MAPS, &config_map(name, "1"));
+        }
+        let first = admin.get(format!("{CONFIG_MAPS}?limit=2")).expect(200);
+        assert_eq!(
+            (names(&first), &first["metadata"]["remainingItemCount"]),
+            (vec!["a".into(), "b".into()], &json!(3))
+        );
+        create(&admin, CONFIG_MAPS, &config_map("bb", "2"));
+        admin.delete(format!("{CONFIG_MAPS}/d")).expect(200);
+        let page = |token: &Value| {
+            let token = token.as_str().expect("the page is not the last");
+            admin.get(format!("{CONFIG_MAPS}?limit=2&continue={token}")).expect(200)
+        };
+        let second = page(&first["metadata"]["continue"]);
+        let third = page(&second["metadata"]["continue"]);
+        assert_eq!((names(&second), names(&third)), (vec!["c".into(), "d".into()], vec!["e".to_owned()]));
+        assert!(third["metadata"].get("continue").is_none(), "{third}");
+        for later in [&second, &third] {
+            assert_eq!(later["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+        }
+        assert_eq!(names(&admin.get(CONFIG_MAPS).expect(200)), ["a", "b", "bb", "c", "e"]);
+        let then = &first["metadata"]["resourceVersion"].as_str().unwrap();
+        let exact = format!("{CONFIG_MAPS}?resourceVersionMatch=Exact&resourceVersion={then}");
+        assert_eq!(names(&admin.get(exact).expect(200)), ["a", "b", "c", "d", "e"]);
+        let selected =
+            admin.get(format!("{CONFIG_MAPS}?limit=1&fieldSelector=metadata.name!%3Da")).expect(200);
+        assert_eq!(names(&selected), ["b"]);
+        assert!(selected["metadata"]["continue"].is_string(), "{selected}");
+        for bad in ["continue=x", "continue=e30", "limit=-1"] {
+            admin.get(format!("{CONFIG_MAPS}?{bad}")).refused(400, "BadRequest");
+        }
+    });
+}

@@ -264,7 +264,7 @@ fn what_was_saved_as_a_list_can_be_applied_again() {
     variants(|server| {
         server.kubectl("create configmap one --from-literal=a=1").ok();
         server.kubectl("create configmap two --from-literal=a=2").ok();
-        let saved = server.kubectl("get configmaps -o yaml").ok();
+        let saved = server.kubectl("get configmaps -o yaml --chunk-size=1").ok();
         server.kubectl("delete configmaps --all").ok();
         let saved =
             saved.lines().filter(|line| !line.contains("resourceVersion: \"") && !line.contains("uid:"));

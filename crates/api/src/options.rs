@@ -26,6 +26,10 @@ pub struct ListOptions {
     pub resource_version: Option<u64>,
     /// How `resource_version` is meant.
     pub version_match: Option<VersionMatch>,
+    /// The most items of a page; `None` means all.
+    pub limit: Option<usize>,
+    /// Where a page begins, as the page before it said.
+    pub continue_token: Option<String>,
     /// Whether bookmarks are welcome in a watch.
     pub allow_bookmarks: bool,
     /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version.
@@ -56,16 +60,24 @@ impl ListOptions {
             fields,
             resource_version: resource_version(query)?,
             version_match: version_match(query)?,
+            limit: number(query, "limit")?
+                .filter(|limit| *limit > 0)
+                .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            continue_token: query.get("continue").filter(|token| !token.is_empty()).map(str::to_owned),
             allow_bookmarks: query.flag("allowWatchBookmarks"),
             send_initial_events: query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents")),
             timeout_seconds: number(query, "timeoutSeconds")?,
         };
-        number(query, "limit")?;
         options.check(watch, query)?;
         Ok(options)
     }
 
     fn check(&self, watch: bool, query: &Query) -> Result<(), Status> {
+        if self.continue_token.is_some() && self.resource_version.is_some_and(|version| version > 0) {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
         let forbidden = |field: &str, why: &str| {
             let cause = crate::Cause {
                 reason: "FieldValueForbidden".into(),
@@ -289,6 +301,8 @@ mod tests {
             ("timeoutSeconds=-1", true, 400),
             ("resourceVersionMatch=Newest", false, 400),
             ("resourceVersionMatch=Exact&resourceVersion=0", false, 422),
+            ("continue=x&resourceVersion=5", false, 400),
+            ("limit=-1", false, 400),
         ] {
             assert_eq!(list(query, watch).unwrap_err().code, code, "{query}");
         }

@@ -41,6 +41,11 @@ impl Filter {
         Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), name, looks_inside })
     }
 
+    /// Whether nothing is left out.
+    pub(super) fn selects_all(&self) -> bool {
+        self.name.is_empty() && self.labels.is_empty() && self.fields.is_empty()
+    }
+
     /// Whether the object is selected.
     pub(super) fn matches(&self, object: &Object) -> bool {
         (self.name.is_empty() || *self.name == *object.meta.name)

@@ -1,9 +1,9 @@
 //! list: a snapshot, sent item by item as the client reads; nothing is collected first.
 
 use bytes::{Bytes, BytesMut};
+use detectviz_api::Status;
 use detectviz_api::negotiate::presentation;
-use detectviz_api::options::{ListOptions, VersionMatch};
-use detectviz_api::{Reason, Status};
+use detectviz_api::options::ListOptions;
 use detectviz_core::http::{Body, BoxError, Response};
 use detectviz_storage::cache::Listing;
 use http::{HeaderValue, header};
@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use super::Call;
 use super::filter::Filter;
+use super::page::{Page, next_page};
 use super::present::View;
 use crate::resource::Resource;
 
@@ -27,41 +28,23 @@ pub(super) async fn list(call: Call) -> Result<Response, Status> {
     let view = View::new(presentation(call.accept())?, query)?;
     let options = ListOptions::parse(query, false)?;
     let filter = Filter::new(&call, &options)?;
-    call.reach(options.resource_version).await?;
-    let listing = call.listing();
-    check_exact(&options, listing.revision)?;
+    let Page { listing, after } = call.page(&options).await?;
     let body = ListBody {
         resource: Arc::clone(&call.resource),
         view,
         filter,
         listing,
-        next: Next::Head,
-        empty: true,
+        within: call.within(),
+        limit: options.limit.unwrap_or(usize::MAX),
+        sent: 0,
+        next: Next::Head(after.into()),
     };
     let mut response = Response::new(Body::stream(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
-/// History is not kept for lists yet: only the present revision can be asked for exactly.
-fn check_exact(options: &ListOptions, current: u64) -> Result<(), Status> {
-    match (options.version_match, options.resource_version) {
-        (Some(VersionMatch::Exact), Some(version)) if version != current => Err(Status::failure(
-            Reason::Expired,
-            format!(
-                "The provided resource version {version} is no longer available for an exact list; current: {current}"
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
 impl Call {
-    /// A snapshot of the objects that the path is about.
-    pub(super) fn listing(&self) -> Listing {
-        self.resource.backend.cache.list(&self.resource.prefix, &self.within())
-    }
-
     /// The keys that the path is about.
     pub(super) fn within(&self) -> String {
         match self.info().namespace().filter(|_| self.resource.definition.is_namespaced()) {
@@ -72,7 +55,8 @@ impl Call {
 }
 
 enum Next {
-    Head,
+    /// The head, then what stands behind this key.
+    Head(Arc<str>),
     /// What stands behind this key.
     After(Arc<str>),
     End,
@@ -83,9 +67,10 @@ struct ListBody {
     view: View,
     filter: Filter,
     listing: Listing,
+    within: String,
+    limit: usize,
+    sent: usize,
     next: Next,
-    /// Whether no item was sent yet.
-    empty: bool,
 }
 
 impl ListBody {
@@ -94,9 +79,9 @@ impl ListBody {
         let start = match &self.next {
             Next::End => return Ok(None),
             Next::After(key) => Arc::clone(key),
-            Next::Head => {
+            Next::Head(key) => {
                 chunk.extend_from_slice(self.view.list_head(&self.resource).as_bytes());
-                Arc::from("")
+                Arc::clone(key)
             }
         };
         for (scanned, object) in self.listing.iter_after(&start).enumerate() {
@@ -104,17 +89,31 @@ impl ListBody {
                 return Ok(Some(chunk.freeze()));
             }
             if self.filter.matches(object) {
-                if !self.empty {
+                if self.sent == self.limit {
+                    // There is one more: the page ends behind the last that was looked at.
+                    let rest = self.rest();
+                    chunk.extend_from_slice(View::list_tail(self.listing.revision, Some(rest)).as_bytes());
+                    self.next = Next::End;
+                    return Ok(Some(chunk.freeze()));
+                }
+                if self.sent > 0 {
                     chunk.extend_from_slice(b",");
                 }
                 chunk.extend_from_slice(&self.view.item(&self.resource, &object.bytes)?);
-                self.empty = false;
+                self.sent += 1;
             }
             self.next = Next::After(Arc::clone(&object.key));
         }
-        chunk.extend_from_slice(View::list_tail(self.listing.revision).as_bytes());
+        chunk.extend_from_slice(View::list_tail(self.listing.revision, None).as_bytes());
         self.next = Next::End;
         Ok(Some(chunk.freeze()))
+    }
+
+    /// The token of the next page, and how much there is from it on, if that can be told without looking.
+    fn rest(&self) -> (String, Option<usize>) {
+        let (Next::Head(key) | Next::After(key)) = &self.next else { return (String::new(), None) };
+        let token = next_page(&self.within, key, self.listing.revision);
+        (token, self.filter.selects_all().then(|| self.listing.iter_after(key).count()))
     }
 }
 

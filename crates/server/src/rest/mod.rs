@@ -7,6 +7,7 @@ mod filter;
 mod get;
 mod list;
 mod object;
+mod page;
 mod patch;
 mod present;
 mod update;

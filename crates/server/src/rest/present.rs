@@ -97,8 +97,16 @@ impl View {
     }
 
     /// What stands behind the items of a list.
-    pub(super) fn list_tail(revision: u64) -> String {
-        format!(r#"],"metadata":{{"resourceVersion":"{revision}"}}}}"#)
+    /// A page that is not the last says with which token the next one begins, and how much is left.
+    pub(super) fn list_tail(revision: u64, rest: Option<(String, Option<usize>)>) -> String {
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if let Some((token, remaining)) = rest {
+            metadata["continue"] = token.into();
+            if let Some(remaining) = remaining {
+                metadata["remainingItemCount"] = remaining.into();
+            }
+        }
+        format!(r#"],"metadata":{metadata}}}"#)
     }
 
     fn table_head(&self, resource: &Resource) -> Value {
