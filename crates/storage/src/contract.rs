@@ -1,14 +1,15 @@
-//! The contract of a store, to be read in a minute: one increasing revision over the whole keyspace, one event per
-//! revision, and a write that is answered only when it is durable.
+//! The contract of a store, to be read in a minute: one increasing revision over the whole keyspace, at most one event
+//! per revision, and a write that is answered only when it is durable.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::StoreError;
 
-/// A point in the history of the whole keyspace. An empty store is at 1; each committed write adds exactly 1 (as etcd).
+/// A point in the history of the whole keyspace. An empty store is at 1; each committed write adds
+/// exactly 1 (as etcd), and so does every write of others to an etcd that is shared with them.
 pub type Revision = u64;
 
 /// One key at one revision.
@@ -53,6 +54,16 @@ pub struct Txn {
     pub compare: Compare,
     /// The write.
     pub op: Op,
+    /// How long a written value lasts: some time after that, at most seconds late, the store deletes the key by an
+    /// ordinary event. A later write without a lifetime makes the key last. No meaning for a deletion.
+    pub lifetime: Option<Duration>,
+}
+
+impl Txn {
+    /// A write that lasts.
+    pub fn new(key: impl Into<Arc<str>>, compare: Compare, op: Op) -> Self {
+        Self { key: key.into(), compare, op, lifetime: None }
+    }
 }
 
 /// How a [`Txn`] ended, when the store could decide it.
@@ -102,6 +113,16 @@ pub enum EventKind {
     },
 }
 
+/// A stretch of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The events, in order; empty when nothing but the revision is new.
+    pub events: Vec<Arc<Event>>,
+    /// All events up to here are delivered with this batch. Above the last event's revision where others write to the
+    /// same store, never below the batch before.
+    pub revision: Revision,
+}
+
 /// The keys under a prefix at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
@@ -120,7 +141,8 @@ pub trait Store: Send + Sync + 'static {
     /// Reads all keys that start with `prefix`, now or at a revision of the kept history.
     async fn range(&self, prefix: &str, at: Option<Revision>) -> Result<Range, StoreError>;
 
-    /// Compares and writes one key. Returns only after the write is durable; an error leaves open whether it happened.
+    /// Compares and writes one key. Returns only after the write is durable; an error leaves open whether it happened,
+    /// except for [`StoreError::Full`] and [`StoreError::TooLarge`]: then it did not.
     async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError>;
 
     /// The revision of the last durable write.
@@ -157,8 +179,8 @@ impl Watch {
         Self(Box::new(source))
     }
 
-    /// Waits for the next batch, never empty and of bounded length. `None` after the store closed or after an error.
-    pub async fn next(&mut self) -> Option<Result<Vec<Arc<Event>>, StoreError>> {
+    /// Waits for the next batch, of bounded length. `None` after the store closed or after an error.
+    pub async fn next(&mut self) -> Option<Result<Batch, StoreError>> {
         self.0.next().await
     }
 }
@@ -167,5 +189,5 @@ impl Watch {
 #[async_trait]
 pub trait WatchSource: Send {
     /// See [`Watch::next`]; has to be cancel-safe.
-    async fn next(&mut self) -> Option<Result<Vec<Arc<Event>>, StoreError>>;
+    async fn next(&mut self) -> Option<Result<Batch, StoreError>>;
 }

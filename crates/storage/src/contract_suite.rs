@@ -30,7 +30,7 @@ macro_rules! contract_tests {
 type Shared = Arc<dyn Store>;
 
 async fn write(store: &Shared, key: &str, compare: Compare, op: Op) -> TxnOutcome {
-    store.txn(Txn { key: key.into(), compare, op }).await.expect("decide transaction")
+    store.txn(Txn::new(key, compare, op)).await.expect("decide transaction")
 }
 
 fn value(text: &str) -> Op {
@@ -190,7 +190,8 @@ async fn fold(
 ) -> BTreeMap<String, KeyValue> {
     let mut revision = after;
     while revision < until {
-        for event in watch.next().await.expect("watch goes on").expect("next batch") {
+        let batch = watch.next().await.expect("watch goes on").expect("next batch");
+        for event in batch.events {
             revision += 1;
             assert_eq!(event.revision, revision, "one event per revision, in order");
             let key = event.key.to_string();
@@ -285,7 +286,7 @@ pub async fn close_ends_everything(store: Shared) {
     let errors = [
         store.get("/a", None).await.err(),
         store.watch(1).await.err(),
-        store.txn(Txn { key: "/a".into(), compare: Compare::Any, op: Op::Delete }).await.err(),
+        store.txn(Txn::new("/a", Compare::Any, Op::Delete)).await.err(),
     ];
     for error in errors {
         assert!(matches!(error, Some(StoreError::Closed)), "{error:?}");

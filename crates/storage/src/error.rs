@@ -29,6 +29,18 @@ pub enum StoreError {
         /// The failure that made it so.
         reason: String,
     },
+    /// The disk is full: nothing is written but deletions, until there is room again.
+    #[error("write to store: the disk is full: {reason}")]
+    Full {
+        /// What did not fit.
+        reason: String,
+    },
+    /// The store cannot be asked at the moment; the caller may try again.
+    #[error("reach store: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
     /// The data on disk is damaged in a way that a crash does not explain.
     #[error("read {} at byte {offset}: {reason}", file.display())]
     Corrupt {

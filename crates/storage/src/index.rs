@@ -17,7 +17,8 @@ use imbl::OrdMap;
 use tokio::sync::watch;
 
 use crate::{
-    Compare, Event, EventKind, KeyValue, Op, Range, Revision, StoreError, Txn, TxnOutcome, Watch, WatchSource,
+    Batch, Compare, Event, EventKind, KeyValue, Op, Range, Revision, StoreError, Txn, TxnOutcome, Watch,
+    WatchSource,
 };
 
 /// The revision of a store that was never written.
@@ -280,22 +281,22 @@ struct Follower {
 }
 
 impl Follower {
-    fn take(&mut self) -> Result<Vec<Arc<Event>>, StoreError> {
+    fn take(&mut self) -> Result<Batch, StoreError> {
         let index = self.published.load()?;
         index.check(self.position)?;
         let later = index.history.range(self.position + 1..).take(WATCH_BATCH);
-        let batch: Vec<_> = later.map(|(_, logged)| logged.event.clone()).collect();
-        self.position = batch.last().map_or(self.position, |event| event.revision);
-        Ok(batch)
+        let events: Vec<_> = later.map(|(_, logged)| logged.event.clone()).collect();
+        self.position = events.last().map_or(self.position, |event| event.revision);
+        Ok(Batch { events, revision: self.position })
     }
 }
 
 #[async_trait]
 impl WatchSource for Follower {
-    async fn next(&mut self) -> Option<Result<Vec<Arc<Event>>, StoreError>> {
+    async fn next(&mut self) -> Option<Result<Batch, StoreError>> {
         while !self.ended {
             match self.take() {
-                Ok(batch) if !batch.is_empty() => return Some(Ok(batch)),
+                Ok(batch) if !batch.events.is_empty() => return Some(Ok(batch)),
                 Ok(_) => self.ended = self.changed.changed().await.is_err(),
                 Err(error) => {
                     self.ended = true;

@@ -15,7 +15,8 @@ pub mod keys;
 pub mod memory;
 
 pub use contract::{
-    Compare, Event, EventKind, KeyValue, Op, Range, Revision, Store, Txn, TxnOutcome, Watch, WatchSource,
+    Batch, Compare, Event, EventKind, KeyValue, Op, Range, Revision, Store, Txn, TxnOutcome, Watch,
+    WatchSource,
 };
 pub use error::StoreError;
 pub use index::HistoryLimits;

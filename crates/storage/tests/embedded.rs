@@ -28,7 +28,7 @@ fn open(dir: &Path) -> Result<Arc<Embedded>, StoreError> {
 
 async fn create(store: &Embedded, number: u64) -> u64 {
     let op = Op::Put(Bytes::from(format!("{{\"number\":{number}}}")));
-    match store.txn(Txn { key: format!("/n/{number}").into(), compare: Compare::Absent, op }).await.unwrap() {
+    match store.txn(Txn::new(format!("/n/{number}"), Compare::Absent, op)).await.unwrap() {
         TxnOutcome::Committed { revision, .. } => revision,
         TxnOutcome::Conflict { current } => panic!("{current:?}"),
     }
@@ -162,7 +162,7 @@ async fn a_watch_resumes_across_a_restart() {
         ("a", Compare::Absent, object("again")),
     ];
     for (name, compare, op) in writes {
-        store.txn(Txn { key: format!("{PREFIX}n/{name}").into(), compare, op }).await.unwrap();
+        store.txn(Txn::new(format!("{PREFIX}n/{name}"), compare, op)).await.unwrap();
     }
     store.close().await.unwrap();
 

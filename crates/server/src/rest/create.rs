@@ -85,7 +85,7 @@ impl Call {
                 None => Ok((object, warnings)),
             };
         }
-        let txn = Txn { key: key.into(), compare: Compare::Absent, op: Op::Put(stored(&object)) };
+        let txn = Txn::new(key, Compare::Absent, Op::Put(stored(&object)));
         match resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok((versioned(object, revision), warnings)),
             TxnOutcome::Conflict { .. } => Err(self.already_exists(&object)),

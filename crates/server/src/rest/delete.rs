@@ -84,7 +84,7 @@ impl Call {
         {
             return Ok(Ok(current.mod_revision));
         }
-        let txn = Txn { key: current.key.clone(), compare: Compare::ModRevision(current.mod_revision), op };
+        let txn = Txn::new(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
         match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok(Ok(revision)),
             TxnOutcome::Conflict { current: Some(now) } => Ok(Err(now)),

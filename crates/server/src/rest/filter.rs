@@ -58,7 +58,7 @@ impl Filter {
             return true;
         }
         let document: Value = if self.looks_inside {
-            serde_json::from_slice(&object.bytes).unwrap_or_default()
+            serde_json::from_slice(&object.json()).unwrap_or_default()
         } else {
             Value::Null
         };

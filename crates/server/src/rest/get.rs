@@ -17,7 +17,7 @@ pub(super) async fn get(call: Call) -> Result<Response, Status> {
     let options = ListOptions::parse(query, false)?;
     call.reach(options.resource_version).await?;
     let object = call.cached(&call.info().name).ok_or_else(|| call.resource.not_found(&call.info().name))?;
-    Ok(answer(StatusCode::OK, view.object(&call.resource, &object.bytes)?))
+    Ok(answer(StatusCode::OK, view.object(&call.resource, &object.json())?))
 }
 
 impl Call {

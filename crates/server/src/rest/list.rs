@@ -99,7 +99,7 @@ impl ListBody {
                 if self.sent > 0 {
                     chunk.extend_from_slice(b",");
                 }
-                chunk.extend_from_slice(&self.view.item(&self.resource, &object.bytes)?);
+                self.view.item(&self.resource, object, &mut chunk)?;
                 self.sent += 1;
             }
             self.next = Next::After(Arc::clone(&object.key));

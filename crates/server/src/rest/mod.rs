@@ -120,6 +120,14 @@ fn store_fault(fault: StoreError) -> Status {
                 "the store is read-only since a disk error; reads go on",
             )
         }
+        StoreError::Full { .. } => Status::failure(
+            Reason::InsufficientStorage,
+            "the disk of the store is full: objects can be read and deleted, and nothing else until there is room",
+        ),
+        StoreError::Unavailable { reason } => {
+            let message = format!("the store cannot be reached: {reason}");
+            Status::failure(Reason::ServiceUnavailable, message).retry_after(1)
+        }
         StoreError::TooLarge { bytes, max, .. } => Status::failure(
             Reason::RequestEntityTooLarge,
             format!("the object has {bytes} bytes with its key, at most {max} can be stored"),

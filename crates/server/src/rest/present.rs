@@ -1,10 +1,11 @@
 //! How objects look to the client: as they are, as table rows, or as their metadata.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use detectviz_api::negotiate::Presentation;
 use detectviz_api::query::Query;
 use detectviz_api::{Status, meta};
 use detectviz_core::http::{Body, Response};
+use detectviz_storage::cache::Object;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -87,13 +88,22 @@ impl View {
         }
     }
 
-    /// One item of a list.
-    pub(super) fn item(&self, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
+    /// Appends one item of a list.
+    pub(super) fn item(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
         match self.presentation {
-            Presentation::Object => Ok(bytes.clone()),
-            Presentation::Metadata => Ok(partial(&parse(bytes)?).into()),
-            Presentation::Table => Ok(self.row(resource, &parse(bytes)?).to_string().into()),
+            Presentation::Object => object.write_to(out),
+            Presentation::Metadata => out.extend_from_slice(partial(&parse(&object.json())?).as_bytes()),
+            Presentation::Table => {
+                let row = self.row(resource, &parse(&object.json())?);
+                out.extend_from_slice(row.to_string().as_bytes());
+            }
         }
+        Ok(())
     }
 
     /// What stands behind the items of a list.

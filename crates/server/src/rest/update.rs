@@ -167,7 +167,7 @@ impl Call {
         }
         // The last hold on a deleted object was let go: this update is its end.
         let op = if released { Op::Delete } else { Op::Put(value) };
-        let txn = Txn { key: current.key.clone(), compare: Compare::ModRevision(current.mod_revision), op };
+        let txn = Txn::new(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
         match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok(Stored::Done(versioned(new, revision))),
             TxnOutcome::Conflict { current: Some(now) } => Ok(Stored::Raced(now)),

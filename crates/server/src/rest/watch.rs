@@ -216,7 +216,7 @@ enum Step {
 }
 
 fn event(view: &View, resource: &Resource, kind: &str, object: &Object) -> Bytes {
-    match view.object(resource, &object.bytes) {
+    match view.object(resource, &object.json()) {
         Ok(shown) => line(kind, &shown),
         Err(fault) => error_line(&fault),
     }

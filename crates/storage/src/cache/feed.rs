@@ -12,7 +12,7 @@ use super::{
     resource::{Resource, State},
     resync,
 };
-use crate::{Event, EventKind, KeyValue, Revision, StoreError, Watch, keys};
+use crate::{Batch, Event, EventKind, KeyValue, Revision, StoreError, Watch, keys};
 
 /// The pause before asking a store again that has just failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,10 +24,8 @@ pub(super) async fn catch_up(
     revision: Revision,
 ) -> Result<(), StoreError> {
     while shared.applied() < revision {
-        let batch = watch.next().await.ok_or(StoreError::Closed)??;
-        if let Some(last) = batch.last() {
-            apply(shared, &batch, last.revision);
-        }
+        let Batch { events, revision } = watch.next().await.ok_or(StoreError::Closed)??;
+        apply(shared, &events, revision);
     }
     Ok(())
 }
@@ -53,9 +51,8 @@ impl Drop for Ending<'_> {
 async fn follow(shared: &Shared, mut watch: Watch) {
     loop {
         match watch.next().await {
-            Some(Ok(batch)) => {
-                let Some(last) = batch.last() else { continue };
-                apply(shared, &batch, last.revision);
+            Some(Ok(Batch { events, revision })) => {
+                apply(shared, &events, revision);
                 // The store may always have more: let others run, and see a stop.
                 tokio::task::yield_now().await;
                 continue;

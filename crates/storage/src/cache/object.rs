@@ -1,29 +1,34 @@
 //! An object is its serialized JSON with parsed metadata beside it: what is stored is what is sent, except that the
-//! revision is written into it once, when the cache takes it in.
+//! revision is written into it on the way out, at a place that is found once.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::Revision;
+
+/// What stands before the digits of the revision.
+const MEMBER: &[u8] = b"\"resourceVersion\":\"";
 
 /// A cached object; immutable.
 #[derive(Clone, Debug)]
 pub struct Object {
     /// The whole key in the store.
     pub key: Arc<str>,
-    /// The JSON as it is served, with `metadata.resourceVersion`.
-    pub bytes: Bytes,
-    /// The revision in it: of the last write, or of the deletion for a deleted object.
+    /// The revision that it is served with: of the last write, or of the deletion for a deleted object.
     pub revision: Revision,
     /// The revision of its creation.
     pub create_revision: Revision,
     /// Parsed metadata, for selection.
-    pub meta: Meta,
-    /// Where the digits of the revision are in `bytes`.
-    digits: Range<usize>,
+    pub meta: Arc<Meta>,
+    /// The JSON as it is stored, shared with the store: these bytes are in memory once.
+    stored: Bytes,
+    /// Where in `stored` the revision belongs: behind the opening brace of `metadata`.
+    at: usize,
+    /// Whether other members follow there.
+    follows: bool,
 }
 
 /// The parts of an object's metadata that reads select by.
@@ -81,33 +86,50 @@ struct RawMeta {
 }
 
 impl Object {
-    /// Parses stored bytes and writes the revision into a copy of them.
+    /// Parses stored bytes, which are kept as they are.
     ///
     /// # Errors
     /// When the bytes are not an object as it has to be stored.
     pub fn parse(
         key: Arc<str>,
-        stored: &[u8],
+        stored: Bytes,
         revision: Revision,
         create_revision: Revision,
     ) -> Result<Self, ObjectError> {
-        let metadata = serde_json::from_slice::<Envelope<'_>>(stored)?.metadata.get();
+        let metadata = serde_json::from_slice::<Envelope<'_>>(&stored)?.metadata.get();
         let Some(inside) = metadata.strip_prefix('{') else { return Err(ObjectError::Metadata) };
-        let meta = parse_meta(metadata)?;
+        let meta = Arc::new(parse_meta(metadata)?);
         // `metadata` borrows from `stored`, so that its address tells where it is.
         let at = inside.as_ptr().addr() - stored.as_ptr().addr();
-        let comma = if inside.trim_start().starts_with('}') { "" } else { "," };
-        let (bytes, digits) = splice(stored, at, revision, comma);
-        Ok(Self { key, bytes, revision, create_revision, meta, digits })
+        let follows = !inside.trim_start().starts_with('}');
+        Ok(Self { key, revision, create_revision, meta, stored, at, follows })
     }
 
     /// The same state under another revision: what a deletion event carries.
     pub fn with_revision(&self, revision: Revision) -> Self {
-        let digits = revision.to_string();
-        let (before, after) = (&self.bytes[..self.digits.start], &self.bytes[self.digits.end..]);
-        let bytes = Bytes::from([before, digits.as_bytes(), after].concat());
-        let digits = self.digits.start..self.digits.start + digits.len();
-        Self { bytes, revision, digits, ..self.clone() }
+        Self { revision, ..self.clone() }
+    }
+
+    /// Appends the JSON as it is served: as stored, with `metadata.resourceVersion`.
+    pub fn write_to(&self, out: &mut impl BufMut) {
+        out.put_slice(&self.stored[..self.at]);
+        out.put_slice(MEMBER);
+        out.put_slice(itoa::Buffer::new().format(self.revision).as_bytes());
+        out.put_slice(if self.follows { b"\"," } else { b"\"" });
+        out.put_slice(&self.stored[self.at..]);
+    }
+
+    /// The JSON as it is served, in a buffer of its own.
+    pub fn json(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.size());
+        self.write_to(&mut out);
+        out.freeze()
+    }
+
+    /// How many bytes the JSON has as it is served.
+    pub fn size(&self) -> usize {
+        let digits = self.revision.checked_ilog10().unwrap_or(0) as usize + 1;
+        self.stored.len() + MEMBER.len() + digits + 1 + usize::from(self.follows)
     }
 }
 
@@ -121,24 +143,17 @@ fn parse_meta(metadata: &str) -> Result<Meta, ObjectError> {
     Ok(Meta { name, namespace, uid, labels, deleting: deletion_timestamp.is_some() })
 }
 
-fn splice(stored: &[u8], at: usize, revision: Revision, comma: &str) -> (Bytes, Range<usize>) {
-    let member = format!("\"resourceVersion\":\"{revision}\"{comma}");
-    let start = at + "\"resourceVersion\":\"".len();
-    let end = at + member.len() - comma.len() - 1;
-    let bytes = [&stored[..at], member.as_bytes(), &stored[at..]].concat();
-    (Bytes::from(bytes), start..end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(stored: &str) -> Result<Object, ObjectError> {
-        Object::parse("/k".into(), stored.as_bytes(), 99, 7)
+        Object::parse("/k".into(), Bytes::copy_from_slice(stored.as_bytes()), 99, 7)
     }
 
-    fn text(object: &Object) -> &str {
-        std::str::from_utf8(&object.bytes).unwrap()
+    fn text(object: &Object) -> String {
+        assert_eq!(object.size(), object.json().len());
+        String::from_utf8(object.json().into()).unwrap()
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Registry {
 
 /// An item as an object. One that is none is left out, and a person has to look: no writer of ours makes such a value.
 pub(super) fn parse(item: &KeyValue) -> Option<Object> {
-    let parsed = Object::parse(item.key.clone(), &item.value, item.mod_revision, item.create_revision);
+    let parsed = Object::parse(item.key.clone(), item.value.clone(), item.mod_revision, item.create_revision);
     parsed
         .inspect_err(|error| {
             tracing::error!(key = &*item.key, revision = item.mod_revision, %error, "stored value is left out");

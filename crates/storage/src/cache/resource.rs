@@ -74,7 +74,7 @@ impl State {
 
     /// Takes in an object that was there before the first event.
     pub(super) fn load(&mut self, object: Object) {
-        self.object_bytes += object.bytes.len();
+        self.object_bytes += object.size();
         self.objects.insert(object.key.clone(), Arc::new(object));
     }
 
@@ -85,12 +85,11 @@ impl State {
             Some(new) => self.objects.insert(key.clone(), new.clone()),
             None => self.objects.remove(key),
         };
-        self.object_bytes += new.as_ref().map_or(0, |new| new.bytes.len());
-        self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.bytes.len());
+        self.object_bytes += new.as_ref().map_or(0, |new| new.size());
+        self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.size());
         if let Some(event) = WatchEvent::of(previous, new, revision) {
             let previous = event.previous.as_ref().filter(|last| !self.events.contains_key(&last.revision));
-            self.event_bytes +=
-                event.object.bytes.len() + previous.map_or(0, |previous| previous.bytes.len());
+            self.event_bytes += event.object.size() + previous.map_or(0, |previous| previous.size());
             self.events.insert(revision, Arc::new(event));
         }
     }
@@ -102,9 +101,9 @@ impl State {
         {
             let Some((revision, event)) = self.events.get_min().cloned() else { break };
             self.events.remove(&revision);
-            self.event_bytes -= event.previous.as_ref().map_or(0, |previous| previous.bytes.len());
+            self.event_bytes -= event.previous.as_ref().map_or(0, |previous| previous.size());
             if !self.is_previous(&event) {
-                self.event_bytes -= event.object.bytes.len();
+                self.event_bytes -= event.object.size();
             }
             self.oldest = revision;
         }

@@ -25,7 +25,7 @@ async fn delete(store: &Memory, prefix: &str, name: &str) -> Revision {
 }
 
 async fn write(store: &Memory, prefix: &str, name: &str, compare: Compare, op: Op) -> Revision {
-    match store.txn(Txn { key: format!("{prefix}{name}").into(), compare, op }).await.unwrap() {
+    match store.txn(Txn::new(format!("{prefix}{name}"), compare, op)).await.unwrap() {
         TxnOutcome::Committed { revision, .. } => revision,
         TxnOutcome::Conflict { current } => panic!("{name}: {current:?}"),
     }
@@ -35,8 +35,8 @@ async fn start(store: &Arc<Memory>) -> Arc<Cache> {
     Cache::start(store.clone(), CacheOptions::default()).await.unwrap()
 }
 
-fn json(object: &Object) -> &str {
-    std::str::from_utf8(&object.bytes).unwrap()
+fn json(object: &Object) -> String {
+    String::from_utf8(object.json().into()).unwrap()
 }
 
 fn names(listing: &Listing) -> Vec<&str> {
@@ -93,8 +93,8 @@ async fn reads_see_what_was_written_once_they_waited_for_it() {
     assert_eq!(names(&cache.list("/registry/core/none/root/", "/registry/core/none/root/")), [""; 0]);
     let stats = cache.stats();
     assert_eq!((stats.resources, stats.objects, stats.window_events), (2, 4, 4));
-    let bytes = [PREFIX, OTHER]
-        .map(|prefix| cache.list(prefix, prefix).iter().map(|object| object.bytes.len()).sum());
+    let bytes =
+        [PREFIX, OTHER].map(|prefix| cache.list(prefix, prefix).iter().map(|object| object.size()).sum());
     assert_eq!(stats.bytes, bytes.iter().sum::<usize>());
 }
 
@@ -185,7 +185,7 @@ async fn bytes_that_events_share_are_counted_once() {
         let state = cache.shared.registry.find(PREFIX).unwrap().state();
         let objects =
             state.events.values().flat_map(|event| [Some(&event.object), event.previous.as_ref()]).flatten();
-        let sizes: BTreeMap<_, _> = objects.map(|object| (Arc::as_ptr(object), object.bytes.len())).collect();
+        let sizes: BTreeMap<_, _> = objects.map(|object| (Arc::as_ptr(object), object.size())).collect();
         assert_eq!(state.event_bytes, sizes.values().sum::<usize>(), "step {step}");
     }
 }
@@ -223,7 +223,7 @@ async fn a_value_that_is_no_object_counts_as_absent() {
 
 /// Follows a watcher up to a revision on top of a listing.
 async fn replay(listing: &Listing, watcher: &mut Watcher, until: Revision) -> BTreeMap<Arc<str>, Bytes> {
-    let items = listing.iter().map(|object| (object.key.clone(), object.bytes.clone()));
+    let items = listing.iter().map(|object| (object.key.clone(), object.json()));
     let mut state: BTreeMap<_, _> = items.collect();
     let mut revision = listing.revision;
     while watcher.progress() < until {
@@ -232,9 +232,9 @@ async fn replay(listing: &Listing, watcher: &mut Watcher, until: Revision) -> BT
         revision = event.revision;
         let previous = match event.kind {
             WatchKind::Deleted => state.remove(&event.object.key),
-            _ => state.insert(event.object.key.clone(), event.object.bytes.clone()),
+            _ => state.insert(event.object.key.clone(), event.object.json()),
         };
-        assert_eq!(previous, event.previous.as_ref().map(|object| object.bytes.clone()));
+        assert_eq!(previous, event.previous.as_ref().map(|object| object.json()));
     }
     state
 }
@@ -254,7 +254,7 @@ async fn a_listing_with_its_watch_replays_to_the_final_state() {
                     1 => (Compare::Any, Op::Put(value)),
                     _ => (Compare::Any, Op::Delete),
                 };
-                store.txn(Txn { key: key.into(), compare, op }).await.unwrap();
+                store.txn(Txn::new(key, compare, op)).await.unwrap();
                 tokio::task::yield_now().await;
             }
         })
@@ -267,8 +267,7 @@ async fn a_listing_with_its_watch_replays_to_the_final_state() {
     }
     cache.fresh().await.unwrap();
     let last = cache.list(PREFIX, PREFIX);
-    let expected: BTreeMap<_, _> =
-        last.iter().map(|object| (object.key.clone(), object.bytes.clone())).collect();
+    let expected: BTreeMap<_, _> = last.iter().map(|object| (object.key.clone(), object.json())).collect();
     let stored = store.range(PREFIX, None).await.unwrap();
     assert!(expected.keys().eq(stored.items.iter().map(|item| &item.key)));
     for (listing, mut watcher) in watches.into_iter().take(200) {
@@ -297,7 +296,7 @@ async fn lost_history_is_made_up_for() {
     let state = replay(&listing, &mut watcher, last).await;
     let now = cache.list(PREFIX, PREFIX);
     assert_eq!(names(&now), ["n/changed", "n/kept", "n/new", "n/replaced"]);
-    assert!(state.values().eq(now.iter().map(|object| &object.bytes)));
+    assert!(state.into_values().eq(now.iter().map(|object| object.json())));
     assert_eq!(cache.list(OTHER, OTHER).iter().count(), 0);
     let inside = cache.watch(PREFIX, PREFIX, last - 2).await.err();
     assert!(matches!(inside, Some(CacheError::Expired { .. })), "{inside:?}");

@@ -251,7 +251,7 @@ mod tests {
     fn create(key: &str) -> (Request, oneshot::Receiver<Result<TxnOutcome, StoreError>>) {
         let (answer, answered) = oneshot::channel();
         let op = Op::Put(Bytes::from_static(b"{}"));
-        (Request::Txn(Txn { key: key.into(), compare: Compare::Absent, op }, answer), answered)
+        (Request::Txn(Txn::new(key, Compare::Absent, op), answer), answered)
     }
 
     /// Sends requests, of which the first is given to the writer; the answers are to all.
