@@ -6,10 +6,8 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use crate::{
-    KeyValue, Range, Revision, Store, StoreError, Txn, TxnOutcome, Watch, expiry,
-    history::HistoryLimits,
-    index::Index,
-    published::Published,
+    KeyValue, Range, Revision, Store, StoreError, Txn, TxnOutcome, Watch, expiry, history::HistoryLimits,
+    index::Index, published::Published,
 };
 
 /// A store that forgets everything when it is dropped.

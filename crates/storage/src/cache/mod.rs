@@ -138,7 +138,7 @@ impl Cache {
         let shared = Arc::new(Shared {
             store,
             options,
-            registry: Registry::load(range),
+            registry: Registry::load(&range),
             applied: AtomicU64::new(revision),
             progress: watch::Sender::new(Progress { revision, broken: None }),
             stopping: CancellationToken::new(),

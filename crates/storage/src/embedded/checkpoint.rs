@@ -54,7 +54,7 @@ pub(super) fn save(
 }
 
 /// Like [`save`], in small steps, each of which counts by itself and removes what it replaced: there has to be room for
-/// about one part only.
+/// about one part only, and for what is in no part yet.
 pub(super) fn squeeze(
     folder: &Folder,
     manifest: &mut Manifest,
@@ -62,9 +62,10 @@ pub(super) fn squeeze(
     part_bytes: u64,
 ) -> Result<(), StoreError> {
     let before = manifest.clone();
-    let mut done = Manifest { parts: Vec::new(), ..before.clone() };
+    let mut done = Manifest { base: before.base, next: before.next, parts: Vec::new() };
     for step in plan(&before, state, part_bytes, part_bytes / 4) {
         let first = done.next;
+        check_room(folder, &step.work, part_bytes)?;
         take(folder, &mut done, state, step.work, part_bytes)
             .inspect_err(|_| discard(folder, first, done.next))?;
         if done.next > first {
@@ -78,6 +79,23 @@ pub(super) fn squeeze(
     done.base = state.revision;
     done.write(folder)?;
     *manifest = done;
+    Ok(())
+}
+
+/// Fails rather than take the last room from the log, which deletions need.
+fn check_room(folder: &Folder, work: &Work, part_bytes: u64) -> Result<(), StoreError> {
+    let Work::Rewrite(entries) = work else { return Ok(()) };
+    let path = folder.path();
+    let room =
+        rustix::fs::statvfs(path).map_err(|error| StoreError::io("ask for room in", path)(error.into()))?;
+    let room = room.f_bavail.saturating_mul(room.f_frsize);
+    // A tenth and some for what surrounds keys and values.
+    let needed = bytes(entries) + bytes(entries) / 10 + part_bytes / 4;
+    if !entries.is_empty() && room < needed {
+        let reason =
+            format!("write {needed} bytes of checkpoint: {room} are free; delete more, or make room");
+        return Err(StoreError::Full { reason });
+    }
     Ok(())
 }
 

@@ -200,7 +200,8 @@ fn create_durably(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-fn lock(path: PathBuf) -> Result<File, StoreError> {
+/// Takes a lock file for this process, until drop.
+pub(super) fn lock(path: PathBuf) -> Result<File, StoreError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(StoreError::io("create", &path))?;
     match file.try_lock() {

@@ -14,6 +14,7 @@
 //!
 //! Format 1 had one `checkpoint-N` file, all keys at revision `N`, in place of manifest and parts.
 
+pub mod admin;
 mod checkpoint;
 mod compactor;
 mod folder;

@@ -3,11 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{
-    manifest::Manifest,
-    part::corrupt,
-    record::Record,
-};
+use super::{manifest::Manifest, part::corrupt, record::Record};
 use crate::{Revision, StoreError, index::Index};
 
 /// A segment that was read.

@@ -8,14 +8,8 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{
-    EmbeddedOptions, load, compactor::Compactor, folder::Folder, log::Log, record::Record, reserve,
-};
-use crate::{
-    Op, Revision, StoreError, Txn, TxnOutcome, expiry,
-    index::Index,
-    published::Published,
-};
+use super::{EmbeddedOptions, compactor::Compactor, folder::Folder, load, log::Log, record::Record, reserve};
+use crate::{Op, Revision, StoreError, Txn, TxnOutcome, expiry, index::Index, published::Published};
 
 /// The longest batch, in requests. Positions in a batch have to fit 16 bits.
 const BATCH: usize = 1024;
@@ -164,7 +158,9 @@ impl Writer {
         let first = next.revision() + 1;
         self.buffer.clear();
         let outcomes = txns.iter().map(|(txn, _)| match (&health, &txn.op) {
-            (Err(StoreError::Full { reason }), Op::Put(_)) => Err(StoreError::Full { reason: reason.clone() }),
+            (Err(StoreError::Full { reason }), Op::Put(_)) => {
+                Err(StoreError::Full { reason: reason.clone() })
+            }
             _ => Ok(decide(&mut next, txn, first, &mut self.buffer)),
         });
         let outcomes = outcomes.collect();
@@ -220,7 +216,12 @@ impl Writer {
         tracing::error!(reason, "disk is full: only deletions are written until there is room");
         self.published.set_full(Some(reason));
         reserve::give_back(&self.folder);
-        self.squeeze();
+        // So that the segments until now can go.
+        let next = self.published.load().map_or(0, |index| index.revision() + 1);
+        match self.log.rotate(next) {
+            Ok(()) => self.squeeze(),
+            Err(error) => _ = self.fail(&error),
+        }
     }
 
     /// Takes puts again when there is room for the reserve; until then makes room whenever something was deleted.
@@ -234,10 +235,6 @@ impl Writer {
     /// History needs log, and log needs room.
     fn squeeze(&mut self) {
         let Ok(index) = self.published.load() else { return };
-        if let Err(error) = self.log.rotate(index.revision() + 1) {
-            self.fail(&error);
-            return;
-        }
         match self.forget(index.revision()).and_then(|()| self.published.load()) {
             Ok(index) => self.compactor.begin_squeeze(index),
             Err(error) => tracing::error!(error = chain(&error), "cannot make room"),

@@ -114,7 +114,11 @@ fn a_full_disk_takes_deletions_and_recovers() {
     let answers = batch(&mut writer, &[put("/c"), delete("/a")]);
     assert!(matches!(&answers[0], Err(StoreError::Full { reason }) if reason.contains("wal-test")));
     assert!(matches!(&answers[1], Ok(TxnOutcome::Committed { revision: 4, .. })), "{answers:?}");
-    assert_eq!(disk.change(|disk| disk.content.clone()), written, "the half of the put that fitted is cut off");
+    assert_eq!(
+        disk.change(|disk| disk.content.clone()),
+        written,
+        "the half of the put that fitted is cut off"
+    );
     assert!(!reserve.exists());
     assert!(matches!(writer.published.health(), Err(StoreError::Full { .. })));
     assert!(matches!(batch(&mut writer, &[put("/c")])[0], Err(StoreError::Full { .. })));
