@@ -133,7 +133,9 @@ pub(super) fn core_server(
     let names: Vec<String> =
         parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
     tracing::info!(groups = names.join(","), "registered API groups");
-    Ok(Arc::new(resources))
+    let resources = Arc::new(resources);
+    detectviz_server::metrics::register(&parts.metrics, Arc::clone(&backend.cache), Arc::clone(&resources));
+    Ok(resources)
 }
 
 /// The last link of the chain.
