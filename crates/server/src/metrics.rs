@@ -127,9 +127,11 @@ const ROWS: &[Row] = &[
     gauge("detectviz_watch_cache_window_bytes", "Bytes of objects in the events kept", |stats| {
         stats.window_bytes as u64
     }),
-    gauge("detectviz_watch_cache_oldest_revision", "The oldest version that a watch resumes behind", |stats| {
-        stats.oldest_revision
-    }),
+    gauge(
+        "detectviz_watch_cache_oldest_revision",
+        "The oldest version that a watch resumes behind",
+        |stats| stats.oldest_revision,
+    ),
 ];
 
 impl Collector for Told {

@@ -43,8 +43,11 @@ pub(super) async fn store(parts: &Parts, data: &DataDir) -> anyhow::Result<Backe
             bail!("storage etcd is not supported by this version; allowed: embedded or memory")
         }
     };
-    let cache =
-        Cache::start(Arc::clone(&store), CacheOptions::default()).await.context("fill the watch cache")?;
+    let options = CacheOptions {
+        total_window_bytes: parts.options.limits.cache_window_bytes,
+        ..CacheOptions::default()
+    };
+    let cache = Cache::start(Arc::clone(&store), options).await.context("fill the watch cache")?;
     let (watched, written) = (Arc::clone(&cache), Arc::clone(&store));
     parts.checks.add(Kind::Ready, "store", Arc::new(move || written.health()));
     parts.checks.add(Kind::Ready, "watch-cache", Arc::new(move || watched.health()));

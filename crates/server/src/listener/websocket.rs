@@ -11,6 +11,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -71,12 +72,14 @@ pub(super) async fn serve(accepted: Accepted, context: &RunContext) {
         .max_write_buffer_size(usize::MAX);
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let mut session = Session { socket, heard: Instant::now() };
-    if let Err(fault) = session.run(body, messages).await {
-        tracing::debug!(error = %fault, "WebSocket ended");
-        return;
+    match session.run(body, messages).await {
+        Ok(()) => {
+            let code = if context.is_draining() { CloseCode::Away } else { CloseCode::Normal };
+            session.close(code).await;
+        }
+        Err(fault) => tracing::debug!(error = %fault, "WebSocket ended"),
     }
-    let code = if context.is_draining() { CloseCode::Away } else { CloseCode::Normal };
-    session.close(code).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.socket.get_mut().shutdown()).await;
 }
 
 struct Session {
@@ -134,7 +137,9 @@ impl Session {
 
 fn message(data: Bytes, messages: Messages) -> Result<Message, Error> {
     Ok(match messages {
-        Messages::Text => Message::Text(Utf8Bytes::try_from(data).map_err(|fault| Error::Utf8(fault.to_string()))?),
+        Messages::Text => {
+            Message::Text(Utf8Bytes::try_from(data).map_err(|fault| Error::Utf8(fault.to_string()))?)
+        }
         Messages::Binary => Message::Binary(data),
         Messages::Base64 => Message::Text(STANDARD.encode(data).into()),
     })

@@ -44,7 +44,8 @@ impl Call {
     /// The keys that the watch is about: one, if it names one object, so that the others do not even wake it.
     fn watched(&self) -> String {
         let info = self.info();
-        let one = !info.name.is_empty() && info.namespace().is_some() == self.resource.definition.is_namespaced();
+        let one =
+            !info.name.is_empty() && info.namespace().is_some() == self.resource.definition.is_namespaced();
         if one { self.key(&info.name) } else { self.within() }
     }
 }
