@@ -34,8 +34,8 @@ pub struct ListOptions {
     pub allow_bookmarks: bool,
     /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version.
     pub send_initial_events: Option<bool>,
-    /// After how many seconds the server may end the watch.
-    pub timeout_seconds: Option<u64>,
+    /// After how many seconds the server ends the watch; 0 leaves it to the server, and a negative one is over already.
+    pub timeout_seconds: Option<i64>,
 }
 
 impl ListOptions {
@@ -60,7 +60,7 @@ impl ListOptions {
             fields,
             resource_version: resource_version(query)?,
             version_match: version_match(query)?,
-            limit: number(query, "limit")?
+            limit: number::<u64>(query, "limit")?
                 .filter(|limit| *limit > 0)
                 .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             continue_token: query.get("continue").filter(|token| !token.is_empty()).map(str::to_owned),
@@ -132,7 +132,7 @@ fn version_match(query: &Query) -> Result<Option<VersionMatch>, Status> {
     }
 }
 
-fn number(query: &Query, key: &str) -> Result<Option<u64>, Status> {
+fn number<T: std::str::FromStr>(query: &Query, key: &str) -> Result<Option<T>, Status> {
     let Some(text) = query.get(key).filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse()
         .map(Some)

@@ -103,6 +103,10 @@ impl Store for Memory {
         Ok(self.published().load()?.revision())
     }
 
+    fn known_revision(&self) -> Option<Revision> {
+        self.published.load().ok().map(|index| index.revision())
+    }
+
     async fn oldest_revision(&self) -> Result<Revision, StoreError> {
         Ok(self.published().load()?.oldest())
     }

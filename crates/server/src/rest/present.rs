@@ -31,6 +31,8 @@ enum Include {
 pub(super) struct View {
     presentation: Presentation,
     include: Include,
+    /// Whether a table says what its columns are.
+    columns: bool,
 }
 
 impl View {
@@ -50,7 +52,22 @@ impl View {
                 return Err(Status::bad_request(message));
             }
         };
-        Ok(Self { presentation, include })
+        Ok(Self { presentation, include, columns: true })
+    }
+
+    /// Whether objects are shown as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.presentation == Presentation::Object
+    }
+
+    /// The view of all but the first event of a watch: a table's columns are told once.
+    pub(super) fn without_columns(self) -> Self {
+        Self { columns: self.columns && self.presentation != Presentation::Table, ..self }
+    }
+
+    /// Tells the view from others.
+    pub(super) fn number(&self) -> u8 {
+        (self.presentation as u8) << 4 | (self.include as u8) << 1 | u8::from(self.columns)
     }
 
     /// One object as a document of its own.
@@ -120,9 +137,8 @@ impl View {
     }
 
     fn table_head(&self, resource: &Resource) -> Value {
-        json!({
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": resource.columns.definitions(),
-        })
+        let columns = if self.columns { json!(resource.columns.definitions()) } else { Value::Null };
+        json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": columns})
     }
 
     fn row(&self, resource: &Resource, object: &Value) -> Value {
