@@ -120,7 +120,7 @@ impl World {
 
     /// The version's entry in aggregated discovery.
     pub(crate) fn discovery(&self) -> Value {
-        let document = self.catalog.snapshot().aggregated_groups().bytes.clone();
+        let document = self.catalog.snapshot().aggregated_groups(DiscoveryVersion::V2).bytes.clone();
         let document: Value = serde_json::from_slice(&document).unwrap();
         document["items"][0]["versions"][0].clone()
     }
