@@ -9,6 +9,7 @@ mod operations;
 mod parameters;
 #[cfg(test)]
 mod tests;
+pub mod v2;
 
 use components::Components;
 use detectviz_api::definition::{Definition, Version};

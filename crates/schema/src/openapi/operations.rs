@@ -58,6 +58,10 @@ impl<'a> Resource<'a> {
         Self { group_version, published, version }
     }
 
+    pub(super) fn is_built_in(&self) -> bool {
+        self.published.built_in
+    }
+
     pub(super) fn names(&self) -> &'a Names {
         &self.published.definition.names
     }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use detectviz_aggregator::Runner;
 use detectviz_api::{Identity, RequestInfo, Status, condition};
+use detectviz_core::catalog::DiscoveryVersion;
 use detectviz_core::health::{Checks, Kind};
 use detectviz_core::http::{Body, Request, Response};
 use detectviz_core::metrics::Metrics;
