@@ -19,13 +19,13 @@ mod watch;
 mod wire;
 
 pub use certificates::{Authority, Certificate};
-pub use environment::{Edition, editions};
+pub use environment::{Edition, Line, editions};
 pub use examples::{ExtensionServer, PLUGIN, PluginFolder};
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;
 pub use server::{Builder, Server, Storage, command};
-pub use variants::{enterprise, every_edition, variants};
+pub use variants::{enterprise, every_edition, every_line, variants};
 pub use wait::{wait_for, wait_until};
 pub use watch::Watch;
 pub use wire::Connection;

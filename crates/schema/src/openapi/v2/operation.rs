@@ -6,6 +6,10 @@ use super::{fields, schema};
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 
+/// Left out, so that kubectl validates by this document if it does not know v3. Of a kind that is in neither document it
+/// would ask whether that is a custom resource, and give up where those cannot be listed.
+const FIELD_VALIDATION: &str = "fieldValidation";
+
 /// What stands in an operation of v3 in another form than in one of v2.
 const REWRITTEN: [&str; 3] = ["parameters", "requestBody", "responses"];
 
@@ -37,7 +41,8 @@ fn operation(v3: &Value) -> Value {
 }
 
 fn parameters(v3: &Value) -> Vec<Value> {
-    v3.as_array().into_iter().flatten().map(parameter).collect()
+    let parameters = v3.as_array().into_iter().flatten();
+    parameters.filter(|parameter| parameter["name"] != FIELD_VALIDATION).map(parameter).collect()
 }
 
 fn parameter(v3: &Value) -> Value {

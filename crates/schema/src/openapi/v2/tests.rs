@@ -53,7 +53,10 @@ fn an_operation_has_its_body_among_its_parameters() {
         "parameters": [{"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}],
         "put": {
             "operationId": "replaceA", "x-kubernetes-action": "put",
-            "parameters": [{"name": "dryRun", "in": "query", "schema": {"type": "string"}}],
+            "parameters": [
+                {"name": "dryRun", "in": "query", "schema": {"type": "string"}},
+                {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}},
+            ],
             "requestBody": {"required": true, "content": {"application/json": schema("A")}},
             "responses": {
                 "200": {"description": "OK", "content": {"application/json": schema("A"), "text/x": schema("A")}},
