@@ -25,7 +25,7 @@ pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;
 pub use server::{Builder, Server, Storage, command};
-pub use variants::{enterprise, every_edition, every_line, variants};
+pub use variants::{enterprise, enterprise_every_line, every_edition, every_line, variants};
 pub use wait::{wait_for, wait_until};
 pub use watch::Watch;
 pub use wire::Connection;

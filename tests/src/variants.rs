@@ -45,6 +45,14 @@ pub fn enterprise(body: impl FnOnce(Builder)) {
     }
 }
 
+/// Like [`enterprise`], for each line of kubectl.
+pub fn enterprise_every_line(body: impl Fn(Builder)) {
+    for line in lines() {
+        eprintln!("kubectl: {line:?}");
+        enterprise(|builder| body(builder.kubectl(line)));
+    }
+}
+
 impl Builder {
     fn toggle_runners(self, edition: Edition) -> Self {
         if edition == Edition::Enterprise { self.runners() } else { self }

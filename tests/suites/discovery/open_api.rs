@@ -131,7 +131,7 @@ fn find<'a>(
     }
 }
 
-fn all<'a>(document: &'a Value, passes: impl Fn(&str, &Value) -> bool) -> Vec<(String, &'a Value)> {
+fn all(document: &Value, passes: impl Fn(&str, &Value) -> bool) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     find(document, "", &passes, &mut found);
     found

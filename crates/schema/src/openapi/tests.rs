@@ -30,7 +30,7 @@ fn definitions() -> BTreeMap<String, Definition> {
 
 fn document(group_version: &str) -> Value {
     let definitions = definitions();
-    let built_in = |definition| Published { definition, built_in: true };
+    let built_in = |definition| Published { definition, built_in: true, subresources: &[] };
     let published: Vec<_> = definitions.values().map(built_in).collect();
     group_version_document(&group_version.parse().unwrap(), &published, &fragments())
 }
@@ -221,7 +221,7 @@ fn custom() -> Definition {
 #[test]
 fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
     let definition = custom();
-    let published = [Published { definition: &definition, built_in: false }];
+    let published = [Published { definition: &definition, built_in: false, subresources: &[] }];
     let document =
         group_version_document(&GroupVersion::new("toys.example.com", "v1"), &published, &fragments());
     assert_eq!(
@@ -269,9 +269,20 @@ fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
 }
 
 #[test]
+fn a_subresource_of_a_strategy_has_a_path_like_a_declared_one() {
+    let definitions = definitions();
+    let published =
+        [Published { definition: &definitions["namespaces"], built_in: true, subresources: &["finalize"] }];
+    let document = group_version_document(&GroupVersion::new("", "v1"), &published, &fragments());
+    let put = &document["paths"]["/api/v1/namespaces/{name}/finalize"]["put"];
+    assert_eq!(put["operationId"], "replaceCoreV1NamespaceFinalize");
+    assert_eq!(put["description"], "Replace the finalize of a Namespace.");
+}
+
+#[test]
 fn a_version_that_is_not_served_has_no_paths() {
     let definition = custom();
-    let published = [Published { definition: &definition, built_in: false }];
+    let published = [Published { definition: &definition, built_in: false, subresources: &[] }];
     let document =
         group_version_document(&GroupVersion::new("toys.example.com", "v2"), &published, &fragments());
     assert_eq!(document["paths"], json!({}));
@@ -280,7 +291,7 @@ fn a_version_that_is_not_served_has_no_paths() {
 #[test]
 fn documents_do_not_depend_on_the_order_of_definitions() {
     let definitions = definitions();
-    let built_in = |definition| Published { definition, built_in: true };
+    let built_in = |definition| Published { definition, built_in: true, subresources: &[] };
     let mut published: Vec<_> = definitions.values().map(built_in).collect();
     let core = GroupVersion::new("", "v1");
     let forwards = group_version_document(&core, &published, &fragments()).to_string();

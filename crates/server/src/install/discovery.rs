@@ -28,15 +28,21 @@ pub(super) fn entry(resource: &Resource) -> Value {
             entry[key] = json!(list);
         }
     }
-    let subresources: Vec<Value> = ["finalize", "status"]
+    let declared = resource.has_status().then_some("status");
+    let subresources: Vec<Value> = undeclared(resource)
         .into_iter()
-        .filter(|name| resource.subresource_fields(name).is_some())
+        .chain(declared)
         .map(|name| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS}))
         .collect();
     if !subresources.is_empty() {
         entry["subresources"] = subresources.into();
     }
     entry
+}
+
+/// The subresources that only the strategy knows.
+pub(super) fn undeclared(resource: &Resource) -> Vec<&'static str> {
+    Vec::from_iter(resource.subresource_fields("finalize").map(|_| "finalize"))
 }
 
 /// Tells clients when objects are stored in another version than before: the first eight bytes of the hash of

@@ -107,11 +107,12 @@ impl Installer {
         catalog: &Catalog,
     ) -> anyhow::Result<()> {
         for gv in group.group_versions() {
+            let resources = resources.of(&gv);
             let entry = GroupVersionEntry {
-                resources: resources.of(&gv).into_iter().map(discovery::entry).collect(),
+                resources: resources.iter().map(|resource| discovery::entry(resource)).collect(),
                 owner: Owner::Local,
                 priority: (group.priority, VERSION_PRIORITY),
-                open_api: Some(open_api(&gv, group, &self.fragments)),
+                open_api: Some(open_api(&gv, group, &self.fragments, &resources)),
                 group_version: gv,
                 stale: false,
             };
@@ -121,11 +122,25 @@ impl Installer {
     }
 }
 
-fn open_api(gv: &GroupVersion, group: &ApiGroupBuilder, fragments: &Arc<Fragments>) -> OpenApi {
-    let (gv, definitions, fragments) = (gv.clone(), group.definitions.clone(), Arc::clone(fragments));
+fn open_api(
+    gv: &GroupVersion,
+    group: &ApiGroupBuilder,
+    fragments: &Arc<Fragments>,
+    resources: &[&Resource],
+) -> OpenApi {
+    let (gv, fragments) = (gv.clone(), Arc::clone(fragments));
+    let definitions = group.definitions.iter().map(|definition| {
+        let resource = resources.iter().find(|resource| Arc::ptr_eq(&resource.definition, definition));
+        (Arc::clone(definition), resource.map(|resource| discovery::undeclared(resource)).unwrap_or_default())
+    });
+    let definitions: Vec<_> = definitions.collect();
     Arc::new(move || {
-        let published: Vec<_> =
-            definitions.iter().map(|definition| Published { definition, built_in: true }).collect();
+        let published = definitions.iter().map(|(definition, subresources)| Published {
+            definition,
+            built_in: true,
+            subresources,
+        });
+        let published: Vec<_> = published.collect();
         group_version_document(&gv, &published, &fragments).to_string().into_bytes()
     })
 }

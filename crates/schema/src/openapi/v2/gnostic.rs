@@ -31,8 +31,11 @@ pub(super) enum Form {
     /// A message that exists for its one field, this one.
     Within(u32, &'static Form),
     /// The form of the first test that the value passes.
-    Either(&'static [(fn(&Value) -> bool, Form)]),
+    Either(&'static [Choice]),
 }
+
+/// A test of a value, and the form of those that pass.
+pub(super) type Choice = (fn(&Value) -> bool, Form);
 
 use Form::{Any, Each, Either, Flag, Integer, Named, Number, One, Text, Within};
 

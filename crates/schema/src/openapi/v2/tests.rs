@@ -1,4 +1,4 @@
-use super::gnostic::{DOCUMENT, Form, Message};
+use super::gnostic::{Choice, DOCUMENT, Form, Message};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -206,7 +206,7 @@ fn alternative(forms: Forms, index: usize, depth: u32) -> BoxedStrategy<Value> {
     marked.boxed()
 }
 
-type Forms = &'static [(fn(&Value) -> bool, Form)];
+type Forms = &'static [Choice];
 
 fn chosen(forms: Forms, value: &Value) -> usize {
     forms.iter().position(|(fits, _)| fits(value)).unwrap()
