@@ -81,7 +81,7 @@ fn a_category_stands_for_its_resources() {
         // None of these resources is in the category `all`, and kubectl then knows no such name.
         let none = server.kubectl("get all").fails();
         assert_eq!(none, "error: the server doesn't have a resource type \"all\"");
-        // The address is printed before the services that it then looks for in vain.
+        // It tells where services are, and there is no such resource yet.
         let info = server.kubectl("cluster-info").env("NO_COLOR", "1").run();
         assert!(info.stderr.contains("the server doesn't have a resource type \"services\""), "{info}");
     });

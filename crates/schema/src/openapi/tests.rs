@@ -142,7 +142,9 @@ fn references_lead_somewhere_and_nothing_private_is_published() {
     for group_version in GROUP_VERSIONS {
         let document = document(group_version);
         let text = document.to_string();
-        assert!(!text.contains("x-protobuf-field") && !text.contains("micro-time"), "{group_version}");
+        for private in ["x-protobuf-field", "micro-time", "\"nullable\""] {
+            assert!(!text.contains(private), "{group_version}: {private}");
+        }
         check_references(&document, &document["components"]["schemas"]);
     }
 }
@@ -202,6 +204,8 @@ fn a_kind_keeps_what_patches_are_computed_by() {
 
 fn custom() -> Definition {
     let properties = json!({"metadata": {"type": "object"}, "spec": {"type": "object", "properties": {
+        "port": {"x-kubernetes-int-or-string": true, "nullable": true},
+        "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         // A property may be called like a keyword.
         "format": {"type": "string", "format": "micro-time"},
     }}});
@@ -235,7 +239,11 @@ fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
                     "description": "The object's metadata.",
                     "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
                 },
-                "spec": {"type": "object", "properties": {"format": {"type": "string", "format": "date-time"}}},
+                "spec": {"type": "object", "properties": {
+                    "format": {"type": "string", "format": "date-time"},
+                    "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                    "port": {"nullable": true, "x-kubernetes-int-or-string": true},
+                }},
             },
             "x-kubernetes-group-version-kind": [{"group": "toys.example.com", "version": "v1", "kind": "Top"}],
         })

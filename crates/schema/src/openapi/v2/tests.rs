@@ -13,6 +13,7 @@ fn a_schema_says_in_v2_no_more_than_v2_can() {
             json!({"description": "d", "$ref": "#/definitions/B"}),
         ),
         (json!({"type": "string", "nullable": true}), json!({})),
+        (json!({"x-kubernetes-int-or-string": true}), json!({"x-kubernetes-int-or-string": true})),
         (
             json!({"type": "string", "oneOf": [], "anyOf": [], "not": {}, "allOf": []}),
             json!({"type": "string"}),
