@@ -40,9 +40,36 @@ pub fn editions() -> Vec<Edition> {
     known.into_iter().filter(|edition| named.split(',').any(|name| name == edition.name())).collect()
 }
 
-/// The real kubectl.
-pub(crate) fn kubectl() -> PathBuf {
-    variable("XTASK_KUBECTL").into()
+/// A line of kubectl: what it asks of a server differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A current one: aggregated discovery, and OpenAPI v3.
+    Current,
+    /// 1.20, the oldest that is supported: legacy discovery, and OpenAPI v2 in protobuf.
+    Old,
+}
+
+impl Line {
+    /// The binary.
+    pub(crate) fn kubectl(self) -> PathBuf {
+        match self {
+            Self::Current => variable("XTASK_KUBECTL").into(),
+            Self::Old => variable(OLD).into(),
+        }
+    }
+}
+
+const OLD: &str = "XTASK_KUBECTL_OLD";
+
+/// The lines that there are: the old one only where `cargo xtask test` could fetch it, which says so if not.
+pub(crate) fn lines() -> Vec<Line> {
+    match std::env::var_os(OLD) {
+        Some(_) => vec![Line::Current, Line::Old],
+        None => {
+            eprintln!("not tested with the old line of kubectl: {OLD} names none");
+            vec![Line::Current]
+        }
+    }
 }
 
 /// A built example.

@@ -1,9 +1,9 @@
-//! The real kubectl, with the administrator's kubeconfig and nothing else of this machine.
+//! The real kubectl of either line, with the administrator's kubeconfig and nothing else of this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::environment;
+use crate::environment::Line;
 use crate::process::Running;
 
 /// One call of kubectl.
@@ -26,10 +26,11 @@ pub struct Output {
 
 impl Kubectl {
     /// `arguments` are split at spaces; [`Self::arg`] adds one with spaces in it.
-    pub(crate) fn new(arguments: &str, kubeconfig: &Path, home: &Path) -> Self {
-        let mut command = Command::new(environment::kubectl());
+    pub(crate) fn new(line: Line, arguments: &str, kubeconfig: &Path, home: &Path) -> Self {
+        let mut command = Command::new(line.kubectl());
         command.env_clear().current_dir(home).args(arguments.split_whitespace());
-        command.env("KUBECONFIG", kubeconfig).env("HOME", home).env("KUBECACHEDIR", home.join("cache"));
+        // The cache is below the home folder, and so ends with the test.
+        command.env("KUBECONFIG", kubeconfig).env("HOME", home);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         Self { command, stdin: String::new() }
     }
@@ -38,6 +39,13 @@ impl Kubectl {
     #[must_use]
     pub fn arg(mut self, argument: impl Into<PathBuf>) -> Self {
         self.command.arg(argument.into());
+        self
+    }
+
+    /// Adds arguments, which are split at spaces; a bar in one of them stands for a space.
+    #[must_use]
+    pub fn args(mut self, arguments: &str) -> Self {
+        self.command.args(arguments.split_whitespace().map(|argument| argument.replace('|', " ")));
         self
     }
 

@@ -21,14 +21,14 @@ mod websocket;
 mod wire;
 
 pub use certificates::{Authority, Certificate};
-pub use environment::{Edition, editions};
+pub use environment::{Edition, Line, editions};
 pub use examples::{ExtensionServer, PLUGIN, PluginFolder};
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;
 pub use server::{Builder, Server, Storage, command};
 pub use tokio_tungstenite::tungstenite::Message;
-pub use variants::{enterprise, every_edition, variants};
+pub use variants::{enterprise, enterprise_every_line, every_edition, every_line, variants};
 pub use wait::{wait_for, wait_until};
 pub use watch::{Transport, Watch};
 pub use websocket::WebSocket;

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
 use crate::certificates::{Authority, Certificate};
-use crate::environment::Edition;
+use crate::environment::{Edition, Line};
 use crate::http::Client;
 use crate::kubectl::Kubectl;
 use crate::process::Running;
@@ -41,6 +41,7 @@ pub struct Builder {
     arguments: Vec<String>,
     folder: Arc<TempDir>,
     allowed: Vec<String>,
+    line: Line,
 }
 
 /// A running server. When it is dropped it is killed, and its log is judged.
@@ -60,7 +61,20 @@ pub fn command(edition: Edition, arguments: &[&str]) -> Command {
 impl Builder {
     fn new(edition: Edition) -> Self {
         let folder = TempDir::with_prefix("detectviz-").expect("make a folder");
-        Self { edition, arguments: Vec::new(), folder: Arc::new(folder), allowed: Vec::new() }
+        Self {
+            edition,
+            arguments: Vec::new(),
+            folder: Arc::new(folder),
+            allowed: Vec::new(),
+            line: Line::Current,
+        }
+    }
+
+    /// The line of kubectl that [`Server::kubectl`] is.
+    #[must_use]
+    pub fn kubectl(mut self, line: Line) -> Self {
+        self.line = line;
+        self
     }
 
     /// Where objects are kept.
@@ -206,9 +220,14 @@ impl Server {
         Client::new(Endpoint::new(address, "localhost", ca.expect("read the serving CA"), certificate))
     }
 
+    /// The line that [`Self::kubectl`] is.
+    pub fn line(&self) -> Line {
+        self.builder.line
+    }
+
     /// kubectl as the administrator.
     pub fn kubectl(&self, arguments: &str) -> Kubectl {
-        Kubectl::new(arguments, &self.data_dir().join("admin.kubeconfig"), self.folder())
+        Kubectl::new(self.builder.line, arguments, &self.data_dir().join("admin.kubeconfig"), self.folder())
     }
 
     /// The path, without ending, of one of the server's certificates.

@@ -1,18 +1,32 @@
 //! The same body, several variants. The one that failed is the last that was announced in the test's output.
 
-use crate::environment::{Edition, editions};
+use crate::environment::{Edition, editions, lines};
 use crate::server::{Builder, Server, Storage};
 
 /// Runs `body` so that each edition and each storage has its turn, with every runner that the edition has.
 ///
 /// Two servers and not four: storage and edition meet nowhere in the code, so that every pair would show nothing more.
 pub fn variants(body: impl Fn(Server)) {
+    each_variant(|_, builder| body(builder.start()));
+}
+
+fn each_variant(start: impl Fn(usize, Builder)) {
     let editions = editions();
     for (index, storage) in [Storage::Embedded, Storage::Memory].into_iter().enumerate() {
         let edition = editions[index % editions.len()];
         eprintln!("variant: {edition}, {}", storage.name());
-        body(Server::builder(edition).storage(storage).toggle_runners(edition).start());
+        start(index, Server::builder(edition).storage(storage).toggle_runners(edition));
     }
+}
+
+/// Runs `body` so that each line of kubectl, edition and storage has its turn: `server.kubectl` is of that line.
+pub fn every_line(body: impl Fn(Server)) {
+    let lines = lines();
+    each_variant(|index, builder| {
+        let line = lines[index % lines.len()];
+        eprintln!("kubectl: {line:?}");
+        body(builder.kubectl(line).start());
+    });
 }
 
 /// Runs `body` for every edition that was built.
@@ -28,6 +42,14 @@ pub fn enterprise(body: impl FnOnce(Builder)) {
     match editions().contains(&Edition::Enterprise) {
         true => body(Server::builder(Edition::Enterprise).runners()),
         false => eprintln!("nothing to test: XTASK_EDITIONS has no enterprise"),
+    }
+}
+
+/// Like [`enterprise`], for each line of kubectl.
+pub fn enterprise_every_line(body: impl Fn(Builder)) {
+    for line in lines() {
+        eprintln!("kubectl: {line:?}");
+        enterprise(|builder| body(builder.kubectl(line)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Another API server behind this one's address: one login, one discovery, and nobody gets through as somebody else.
 
 use detectviz_tests::{
-    Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, wait_for,
+    Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, enterprise_every_line,
+    wait_for,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ fn flight(name: &str, gate: &str) -> String {
 
 #[test]
 fn kubectl_works_through_the_proxy_as_if_there_were_none() {
-    enterprise(|builder| {
+    enterprise_every_line(|builder| {
         let (server, _example) = aggregated(builder);
         let kubectl = |arguments: &str| server.kubectl(arguments);
         let resources = kubectl("api-resources --no-headers").ok();

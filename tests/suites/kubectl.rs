@@ -1,6 +1,11 @@
-//! What a person does with kubectl, which is strict about a server in ways that nobody writes down.
+//! What a person does with kubectl of each line, which is strict about a server in ways that nobody writes down.
 
-use detectviz_tests::{Server, variants};
+mod get;
+mod published;
+mod requests;
+mod waiting;
+
+use detectviz_tests::{Line, Server, every_line};
 use std::os::unix::fs::PermissionsExt as _;
 
 const MANIFEST: &str = "
@@ -12,6 +17,13 @@ data: {a: '1', b: '2'}
 
 fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
+}
+
+/// A created config map with these labels and one value.
+fn labeled(server: &Server, name: &str, labels: &str, value: &str) {
+    let create = format!("create configmap {name} --from-literal=value={value}");
+    server.kubectl(&create).ok();
+    server.kubectl(&format!("label cm {name} {labels}")).ok();
 }
 
 /// The cells of a printed table, without its head.
@@ -26,7 +38,7 @@ fn value(server: &Server, name: &str, key: &str) -> String {
 
 #[test]
 fn version_speaks_to_the_server() {
-    variants(|server| {
+    every_line(|server| {
         let version = server.kubectl("version -o json").ok();
         let version: serde_json::Value = serde_json::from_str(&version).unwrap();
         assert_eq!(version["serverVersion"]["major"], "1");
@@ -35,37 +47,8 @@ fn version_speaks_to_the_server() {
 }
 
 #[test]
-fn discovery_lists_resources_with_short_names_and_versions() {
-    variants(|server| {
-        let resources = server.kubectl("api-resources --no-headers").ok();
-        for expected in [
-            ["configmaps", "cm", "v1", "true", "ConfigMap"].as_slice(),
-            &["namespaces", "ns", "v1", "false", "Namespace"],
-            &["events", "ev", "v1", "true", "Event"],
-            &["secrets", "v1", "true", "Secret"],
-            &["apiservices", "apiregistration.k8s.io/v1", "false", "APIService"],
-            &["externalnames", "service.grafana.app/v0alpha1", "true", "ExternalName"],
-            &["dataplaneservices", "aggregation.grafana.app/v0alpha1", "false", "DataPlaneService"],
-            &["datasources", "ds", "datasource.detectviz.io/v0alpha1", "true", "DataSource"],
-        ] {
-            let mut rows = resources.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-            assert!(rows.any(|row| row == expected), "no {expected:?} in\n{resources}");
-        }
-        let versions = server.kubectl("api-versions").ok();
-        let expected = [
-            "aggregation.grafana.app/v0alpha1",
-            "apiregistration.k8s.io/v1",
-            "datasource.detectviz.io/v0alpha1",
-            "service.grafana.app/v0alpha1",
-            "v1",
-        ];
-        assert_eq!(lines(&versions), expected);
-    });
-}
-
-#[test]
 fn the_system_namespaces_are_there_from_the_start() {
-    variants(|server| {
+    every_line(|server| {
         let table = server.kubectl("get ns").ok();
         assert_eq!(
             table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>(),
@@ -80,7 +63,7 @@ fn the_system_namespaces_are_there_from_the_start() {
 
 #[test]
 fn create_and_get_in_every_output() {
-    variants(|server| {
+    every_line(|server| {
         assert_eq!(server.kubectl("create namespace team").ok(), "namespace/team created");
         let created = server.kubectl("-n team create configmap one --from-literal=a=1 --from-literal=b=2");
         assert_eq!(created.ok(), "configmap/one created");
@@ -107,7 +90,7 @@ fn create_and_get_in_every_output() {
 
 #[test]
 fn create_secret_keeps_its_values_out_of_the_table() {
-    variants(|server| {
+    every_line(|server| {
         let created = server.kubectl("create secret generic login --from-literal=password=geheim").ok();
         assert_eq!(created, "secret/login created");
         let table = server.kubectl("get secret login").ok();
@@ -119,7 +102,7 @@ fn create_secret_keeps_its_values_out_of_the_table() {
 
 #[test]
 fn apply_creates_then_changes_then_leaves_alone() {
-    variants(|server| {
+    every_line(|server| {
         let apply = |manifest: &str| server.kubectl("apply -f -").stdin(manifest).ok();
         assert_eq!(apply(MANIFEST), "configmap/applied created");
         assert_eq!(apply(MANIFEST), "configmap/applied unchanged");
@@ -127,18 +110,31 @@ fn apply_creates_then_changes_then_leaves_alone() {
         assert_eq!(apply(&changed), "configmap/applied configured");
         assert_eq!(value(&server, "applied", "a"), "3");
         assert_eq!(value(&server, "applied", "b"), "", "what the manifest no longer says is removed");
+        assert_eq!(server.kubectl("diff -f -").stdin(&changed).run().code, 0);
         let difference = server.kubectl("diff -f -").stdin(MANIFEST).run();
         assert_eq!(difference.code, 1, "{difference}");
+        assert!(difference.stdout.contains("-  a: \"3\"\n+  a: \"1\"\n+  b: \"2\""), "{difference}");
+        assert_eq!(value(&server, "applied", "a"), "3", "a diff changes nothing");
     });
 }
 
 #[test]
 fn unknown_fields_are_refused_or_warned_about() {
-    variants(|server| {
+    every_line(|server| {
         let manifest = MANIFEST.replace("\ndata:", "\ndada: {x: y}\ndata:");
         let refused = server.kubectl("apply -f -").stdin(&manifest).fails();
         assert!(refused.contains("unknown field \"dada\""), "{refused}");
         server.kubectl("get cm applied").fails();
+        if server.line() == Line::Old {
+            // It does not say how strict the server should be, and is warned then.
+            let warned = server.kubectl("apply --validate=false -f -").stdin(&manifest).run();
+            assert_eq!(
+                (warned.code, warned.stderr.as_str()),
+                (0, "Warning: unknown field \"dada\""),
+                "{warned}"
+            );
+            return;
+        }
         let warned = server.kubectl("apply --validate=warn -f -").stdin(&manifest).run();
         assert_eq!(warned.code, 0, "{warned}");
         assert!(warned.stderr.contains("Warning: unknown field \"dada\""), "{warned}");
@@ -149,7 +145,7 @@ fn unknown_fields_are_refused_or_warned_about() {
 
 #[test]
 fn edit_label_annotate_and_patch_change_an_object() {
-    variants(|server| {
+    every_line(|server| {
         server.kubectl("create configmap it --from-literal=a=1 --from-literal=b=2").ok();
         let editor = server.folder().join("editor");
         std::fs::write(&editor, "#!/bin/sh\nsed -i 's/a: \"1\"/a: edited/' \"$1\"\n").unwrap();
@@ -180,64 +176,8 @@ fn edit_label_annotate_and_patch_change_an_object() {
 }
 
 #[test]
-fn selectors_choose_by_label_and_by_field() {
-    variants(|server| {
-        for name in ["one", "two", "three"] {
-            server.kubectl(&format!("create configmap {name}")).ok();
-        }
-        server.kubectl("label cm one two tier=front").ok();
-        let get = |selector: &str| server.kubectl(&format!("get cm -o name {selector}")).ok();
-        assert_eq!(lines(&get("-l tier=front")), ["configmap/one", "configmap/two"]);
-        assert_eq!(get("-l !tier"), "configmap/three");
-        assert_eq!(get("-l tier=front --field-selector metadata.name=two"), "configmap/two");
-        assert_eq!(get("--field-selector metadata.name!=one,metadata.name!=two"), "configmap/three");
-    });
-}
-
-#[test]
-fn a_watch_shows_what_is_added_and_deleted() {
-    variants(|server| {
-        server.kubectl("create configmap first").ok();
-        let mut watch = server.kubectl("get cm -w -o name --output-watch-events=false").start();
-        assert_eq!(watch.next_line().unwrap(), "configmap/first");
-        server.kubectl("create configmap second").ok();
-        assert_eq!(watch.next_line().unwrap(), "configmap/second");
-        let mut table = server.kubectl("get cm -w").start();
-        assert!(table.next_line().unwrap().starts_with("NAME"));
-        assert!(table.next_line().unwrap().starts_with("first"));
-        assert!(table.next_line().unwrap().starts_with("second"));
-        server.kubectl("create configmap third --from-literal=a=1").ok();
-        let row = table.next_line().unwrap();
-        assert_eq!(&row.split_whitespace().collect::<Vec<_>>()[..2], ["third", "1"]);
-    });
-}
-
-#[test]
-fn wait_for_delete_returns_once_it_is_gone() {
-    variants(|server| {
-        server.kubectl("create configmap doomed").ok();
-        let mut waiting = server.kubectl("wait --for=delete configmap/doomed --timeout=60s").start();
-        let deleted = server.kubectl("delete cm doomed").ok();
-        assert!(deleted.starts_with("configmap \"doomed\" deleted"), "{deleted}");
-        assert_eq!(waiting.code(), 0, "{:?}", waiting.errors());
-        server.kubectl("get cm doomed").fails();
-    });
-}
-
-#[test]
-fn explain_reads_the_published_schema() {
-    variants(|server| {
-        let explained = server.kubectl("explain configmap").ok();
-        assert!(explained.contains("KIND:       ConfigMap"), "{explained}");
-        assert!(explained.contains("binaryData"), "{explained}");
-        let field = server.kubectl("explain apiservice.spec.caBundle").ok();
-        assert!(field.contains("FIELD: caBundle"), "{field}");
-    });
-}
-
-#[test]
 fn a_dry_run_on_the_server_changes_nothing() {
-    variants(|server| {
+    every_line(|server| {
         let shown = server.kubectl("create configmap ghost --dry-run=server").ok();
         assert_eq!(shown, "configmap/ghost created (server dry run)");
         server.kubectl("get cm ghost").fails();
@@ -246,7 +186,7 @@ fn a_dry_run_on_the_server_changes_nothing() {
 
 #[test]
 fn deleting_a_namespace_empties_it() {
-    variants(|server| {
+    every_line(|server| {
         server.kubectl("create namespace doomed").ok();
         server.kubectl("-n doomed create configmap one").ok();
         server.kubectl("-n doomed create secret generic two").ok();
@@ -261,7 +201,7 @@ fn deleting_a_namespace_empties_it() {
 /// What `get -o yaml` of several prints is a `List`, which kubectl validates by OpenAPI v2 alone.
 #[test]
 fn what_was_saved_as_a_list_can_be_applied_again() {
-    variants(|server| {
+    every_line(|server| {
         server.kubectl("create configmap one --from-literal=a=1").ok();
         server.kubectl("create configmap two --from-literal=a=2").ok();
         let saved = server.kubectl("get configmaps -o yaml --chunk-size=1").ok();

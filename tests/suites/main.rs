@@ -9,6 +9,7 @@ mod auth;
 mod bad_input;
 mod crash;
 mod dataplane;
+mod discovery;
 mod editions;
 mod kubectl;
 mod store;

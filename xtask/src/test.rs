@@ -27,6 +27,7 @@ pub(crate) struct Args {
 /// Builds what the suites need, runs all tests, and closes with the sum of their results.
 pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let kubectl = tools::kubectl(workspace, tools::Prefer::Pinned)?;
+    let old_kubectl = tools::old_kubectl(workspace);
     let editions = args.edition.editions();
     for edition in &editions {
         build::edition_binary(workspace, *edition, Profile::Debug, None)?;
@@ -35,9 +36,15 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     plugin::install(workspace, &examples)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let mut cargo = cargo_test(workspace, &kubectl, &examples);
+    if let Ok(old_kubectl) = &old_kubectl {
+        cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
+    }
     let (success, sum) = stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest))?;
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
+    }
+    if let Err(error) = old_kubectl {
+        println!("note: not tested with the old line of kubectl: {error:#}");
     }
     println!("{}", sum.line());
     Ok(())

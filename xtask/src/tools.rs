@@ -1,5 +1,9 @@
 //! Tools that are no Rust dependency of ours: an installed one is used, a missing one is fetched once.
 
+mod old_kubectl;
+
+pub(crate) use old_kubectl::old_kubectl;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

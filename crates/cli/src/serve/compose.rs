@@ -110,7 +110,8 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
     );
     let aggregator = phases::runner(parts, AGGREGATOR, &setup, core).await?;
     let dataplane = phases::runner(parts, DATAPLANE, &setup, aggregator.link.clone()).await?;
-    let chain = phases::chain(parts, auth.engine, dataplane.link.clone(), setup.groups.len());
+    let link = dataplane.link.clone();
+    let chain = phases::chain(parts, auth.engine, link, setup.groups.len(), listener.address());
     parts.loopback.connect(Arc::clone(&chain));
     phases::controllers(parts, &aggregator, &dataplane);
     let ends = phases::run_runners(parts, [aggregator, dataplane]).await?;

@@ -13,7 +13,7 @@ use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
 use detectviz_server::chain::{FlowControl, FlowLimits, RequestMetrics};
-use detectviz_server::endpoints::{Endpoints, StatusPage, Version};
+use detectviz_server::endpoints::{Endpoints, MergedOpenApi, StatusPage, Version};
 use detectviz_server::listener::server_config;
 use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
 use detectviz_server::{Backend, Chain, Installer, Link, Resources};
@@ -186,6 +186,7 @@ pub(super) fn chain(
     authenticator: Authenticator,
     link: Arc<Slot>,
     groups: usize,
+    address: SocketAddr,
 ) -> Arc<Chain> {
     let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
     let edition = parts.table.edition.name;
@@ -211,6 +212,8 @@ pub(super) fn chain(
             catalog: Arc::clone(&parts.catalog),
             version,
             status,
+            address,
+            merged_open_api: MergedOpenApi::default(),
         },
         delegates: link,
         metrics: RequestMetrics::new(&parts.metrics),

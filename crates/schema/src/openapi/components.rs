@@ -26,7 +26,10 @@ impl<'a> Components<'a> {
 
     /// Adds the resource's kind and list.
     pub(super) fn add_kind(&mut self, resource: &Resource<'_>) {
-        let kind = self.kind(resource);
+        let mut kind = self.kind(resource);
+        if resource.is_built_in() {
+            forget_null(&mut kind);
+        }
         self.schemas.insert(resource.component(&resource.names().kind), kind);
         self.schemas.insert(resource.component(&resource.names().list_kind), list(resource));
     }
@@ -89,12 +92,25 @@ impl<'a> Components<'a> {
             // Stands there first, so that a fragment that names itself ends.
             self.schemas.insert(component.clone(), json!({"type": "object"}));
             if let Some(schema) = self.fragments.get(fragment) {
-                let published = self.publish(json!(schema));
+                let mut published = self.publish(json!(schema));
+                // Only built-in kinds have fragments.
+                forget_null(&mut published);
                 self.schemas.insert(component.clone(), published);
             }
         }
         reference(&component)
     }
+}
+
+/// In a built-in kind null is an absence, which is no value to tell clients of.
+fn forget_null(schema: &mut Value) {
+    let Value::Object(fields) = schema else { return };
+    fields.remove("nullable");
+    for key in ["items", "additionalProperties"] {
+        fields.get_mut(key).into_iter().for_each(forget_null);
+    }
+    let properties = fields.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(Map::values_mut).for_each(forget_null);
 }
 
 /// `$ref` to a component.

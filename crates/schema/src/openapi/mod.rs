@@ -9,6 +9,7 @@ mod operations;
 mod parameters;
 #[cfg(test)]
 mod tests;
+pub mod v2;
 
 use components::Components;
 use detectviz_api::definition::{Definition, Version};
@@ -26,6 +27,8 @@ pub struct Published<'a> {
     /// Whether this server brings it along, unlike a CustomResourceDefinition's: its kind then has upstream's component
     /// name, and it takes strategic merge patches.
     pub built_in: bool,
+    /// The subresources that it has besides those that its definition declares.
+    pub subresources: &'a [&'static str],
 }
 
 /// The document of `group_version`: those of `resources` that serve it, in the order of their names.

@@ -41,13 +41,16 @@ struct Place {
     parameters: Vec<&'static str>,
     /// What the operation id says between the verb and the end: `CoreV1NamespacedConfigMap`.
     subject: String,
-    /// What it says last: `Status`.
-    suffix: &'static str,
+    /// The subresource, or [`ACROSS`]: what the operation id says last.
+    subresource: &'static str,
 }
+
+/// What an operation id says last of a collection in all namespaces.
+const ACROSS: &str = "ForAllNamespaces";
 
 const COLLECTION: &[Action] = &[Action::List, Action::Create];
 const OBJECT: &[Action] = &[Action::Read, Action::Replace, Action::Patch, Action::Delete];
-const STATUS: &[Action] = &[Action::Read, Action::Replace, Action::Patch];
+const SUBRESOURCE: &[Action] = &[Action::Read, Action::Replace, Action::Patch];
 
 impl<'a> Resource<'a> {
     pub(super) fn new(
@@ -56,6 +59,10 @@ impl<'a> Resource<'a> {
         version: &'a Version,
     ) -> Self {
         Self { group_version, published, version }
+    }
+
+    pub(super) fn is_built_in(&self) -> bool {
+        self.published.built_in
     }
 
     pub(super) fn names(&self) -> &'a Names {
@@ -100,12 +107,12 @@ impl<'a> Resource<'a> {
             false => ("", vec![], ""),
         };
         let named: Vec<_> = ["name"].into_iter().chain(within.iter().copied()).collect();
-        let place = |path: String, actions, parameters: &Vec<_>, scoped, suffix| Place {
+        let place = |path: String, actions, parameters: &Vec<_>, scoped, subresource| Place {
             path,
             actions,
             parameters: parameters.clone(),
             subject: format!("{}{scoped}{}", self.title(), self.names().kind),
-            suffix,
+            subresource,
         };
         let collection = format!("{base}{scope}/{plural}");
         let object = format!("{collection}/{{name}}");
@@ -115,11 +122,14 @@ impl<'a> Resource<'a> {
         ];
         if namespaced {
             let all = format!("{base}/{plural}");
-            places.push(place(all, &COLLECTION[..1], &vec![], "", "ForAllNamespaces"));
+            places.push(place(all, &COLLECTION[..1], &vec![], "", ACROSS));
         }
         if self.version.subresources.as_ref().is_some_and(|some| some.status.is_some()) {
-            places.push(place(format!("{object}/status"), STATUS, &named, scoped, "Status"));
+            places.push(place(format!("{object}/status"), SUBRESOURCE, &named, scoped, "status"));
         }
+        let others = self.published.subresources.iter();
+        places
+            .extend(others.map(|name| place(format!("{object}/{name}"), SUBRESOURCE, &named, scoped, name)));
         places
     }
 
@@ -142,8 +152,8 @@ impl<'a> Resource<'a> {
 
     fn operation(&self, action: Action, place: &Place) -> Value {
         let mut operation = json!({
-            "description": action.description(&self.names().kind, place.suffix),
-            "operationId": format!("{}{}{}", action.verb(), place.subject, place.suffix),
+            "description": action.description(&self.names().kind, place),
+            "operationId": format!("{}{}{}", action.verb(), place.subject, capitalized(place.subresource)),
             "tags": [self.tag()],
             "parameters": action.query().parameters(),
             "responses": self.responses(action),
@@ -276,10 +286,10 @@ impl Action {
         }
     }
 
-    fn description(self, kind: &str, suffix: &str) -> String {
-        let object = match suffix {
-            "Status" => format!("the status of a {kind}"),
-            _ => format!("a {kind}"),
+    fn description(self, kind: &str, place: &Place) -> String {
+        let object = match place.subresource {
+            "" | ACROSS => format!("a {kind}"),
+            subresource => format!("the {subresource} of a {kind}"),
         };
         match self {
             Self::List => format!("List or watch objects of kind {kind}."),

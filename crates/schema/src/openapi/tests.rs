@@ -30,7 +30,7 @@ fn definitions() -> BTreeMap<String, Definition> {
 
 fn document(group_version: &str) -> Value {
     let definitions = definitions();
-    let built_in = |definition| Published { definition, built_in: true };
+    let built_in = |definition| Published { definition, built_in: true, subresources: &[] };
     let published: Vec<_> = definitions.values().map(built_in).collect();
     group_version_document(&group_version.parse().unwrap(), &published, &fragments())
 }
@@ -142,7 +142,9 @@ fn references_lead_somewhere_and_nothing_private_is_published() {
     for group_version in GROUP_VERSIONS {
         let document = document(group_version);
         let text = document.to_string();
-        assert!(!text.contains("x-protobuf-field") && !text.contains("micro-time"), "{group_version}");
+        for private in ["x-protobuf-field", "micro-time", "\"nullable\""] {
+            assert!(!text.contains(private), "{group_version}: {private}");
+        }
         check_references(&document, &document["components"]["schemas"]);
     }
 }
@@ -202,6 +204,8 @@ fn a_kind_keeps_what_patches_are_computed_by() {
 
 fn custom() -> Definition {
     let properties = json!({"metadata": {"type": "object"}, "spec": {"type": "object", "properties": {
+        "port": {"x-kubernetes-int-or-string": true, "nullable": true},
+        "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         // A property may be called like a keyword.
         "format": {"type": "string", "format": "micro-time"},
     }}});
@@ -221,7 +225,7 @@ fn custom() -> Definition {
 #[test]
 fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
     let definition = custom();
-    let published = [Published { definition: &definition, built_in: false }];
+    let published = [Published { definition: &definition, built_in: false, subresources: &[] }];
     let document =
         group_version_document(&GroupVersion::new("toys.example.com", "v1"), &published, &fragments());
     assert_eq!(
@@ -235,7 +239,11 @@ fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
                     "description": "The object's metadata.",
                     "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}],
                 },
-                "spec": {"type": "object", "properties": {"format": {"type": "string", "format": "date-time"}}},
+                "spec": {"type": "object", "properties": {
+                    "format": {"type": "string", "format": "date-time"},
+                    "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                    "port": {"nullable": true, "x-kubernetes-int-or-string": true},
+                }},
             },
             "x-kubernetes-group-version-kind": [{"group": "toys.example.com", "version": "v1", "kind": "Top"}],
         })
@@ -269,9 +277,20 @@ fn a_custom_resource_is_published_without_what_only_built_in_ones_have() {
 }
 
 #[test]
+fn a_subresource_of_a_strategy_has_a_path_like_a_declared_one() {
+    let definitions = definitions();
+    let published =
+        [Published { definition: &definitions["namespaces"], built_in: true, subresources: &["finalize"] }];
+    let document = group_version_document(&GroupVersion::new("", "v1"), &published, &fragments());
+    let put = &document["paths"]["/api/v1/namespaces/{name}/finalize"]["put"];
+    assert_eq!(put["operationId"], "replaceCoreV1NamespaceFinalize");
+    assert_eq!(put["description"], "Replace the finalize of a Namespace.");
+}
+
+#[test]
 fn a_version_that_is_not_served_has_no_paths() {
     let definition = custom();
-    let published = [Published { definition: &definition, built_in: false }];
+    let published = [Published { definition: &definition, built_in: false, subresources: &[] }];
     let document =
         group_version_document(&GroupVersion::new("toys.example.com", "v2"), &published, &fragments());
     assert_eq!(document["paths"], json!({}));
@@ -280,7 +299,7 @@ fn a_version_that_is_not_served_has_no_paths() {
 #[test]
 fn documents_do_not_depend_on_the_order_of_definitions() {
     let definitions = definitions();
-    let built_in = |definition| Published { definition, built_in: true };
+    let built_in = |definition| Published { definition, built_in: true, subresources: &[] };
     let mut published: Vec<_> = definitions.values().map(built_in).collect();
     let core = GroupVersion::new("", "v1");
     let forwards = group_version_document(&core, &published, &fragments()).to_string();

@@ -106,7 +106,7 @@ impl Chain {
         identity: Identity,
         request: Request,
     ) -> Result<Response, Status> {
-        if let Some(page) = self.endpoints.answer(&info, &request)? {
+        if let Some(page) = self.endpoints.answer(&info, request.headers()).await? {
             return Ok(page);
         }
         let handler = self.delegates.route(&info).ok_or_else(Status::no_such_path)?;

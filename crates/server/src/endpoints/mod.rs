@@ -1,21 +1,23 @@
 //! The server's own pages, which are no resources: health, version, metrics, status, discovery, OpenAPI.
 
+mod conditional;
 mod discovery;
 mod health;
 mod openapi;
 mod statusz;
 mod version;
 
+pub use openapi::MergedOpenApi;
 pub use statusz::StatusPage;
 pub use version::Version;
 
 use detectviz_api::{RequestInfo, Status, Verb};
 use detectviz_core::Catalog;
-use detectviz_core::catalog::Document;
 use detectviz_core::health::Checks;
-use detectviz_core::http::{Body, Request, Response};
+use detectviz_core::http::{Body, Response};
 use detectviz_core::metrics::Metrics;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Answers the server's own pages.
@@ -30,6 +32,10 @@ pub struct Endpoints {
     pub version: Version,
     /// What `/statusz` says.
     pub status: StatusPage,
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// What `/openapi/v2` shows, made of the catalog.
+    pub merged_open_api: MergedOpenApi,
 }
 
 impl Endpoints {
@@ -37,26 +43,37 @@ impl Endpoints {
     ///
     /// # Errors
     /// 405 for a method that pages do not know, 406 for an `Accept` that they cannot answer.
-    pub fn answer(&self, info: &RequestInfo, request: &Request) -> Result<Option<Response>, Status> {
+    pub async fn answer(&self, info: &RequestInfo, request: &HeaderMap) -> Result<Option<Response>, Status> {
         let path: Vec<&str> = info.path.trim_start_matches('/').split('/').collect();
-        let Some(page) = self.page(&path, info, request) else { return Ok(None) };
+        let page = match path.as_slice() {
+            ["openapi", rest @ ..] => {
+                openapi::page(&self.catalog, &self.merged_open_api, rest, info, request).await
+            }
+            path => self.page(path, info, request),
+        };
+        let Some(page) = page else { return Ok(None) };
         match info.verb {
             Verb::Get | Verb::Head | Verb::List => page.map(Some),
             _ => Err(Status::method_not_allowed()),
         }
     }
 
-    fn page(&self, path: &[&str], info: &RequestInfo, request: &Request) -> Option<Result<Response, Status>> {
+    fn page(
+        &self,
+        path: &[&str],
+        info: &RequestInfo,
+        request: &HeaderMap,
+    ) -> Option<Result<Response, Status>> {
         match path {
             [kind @ ("livez" | "readyz" | "healthz"), rest @ ..] => {
                 Some(health::page(&self.checks, kind, &rest.join("/"), &info.query))
             }
             ["version"] => Some(Ok(json(&self.version.to_json()))),
             ["metrics"] => Some(Ok(text(METRICS_TYPE, self.metrics.render()))),
-            ["statusz"] => Some(self.status.page(request.headers())),
-            ["openapi", "v2"] => Some(openapi::v2(request.headers())),
-            ["openapi", "v3", rest @ ..] => openapi::page(&self.catalog, rest, info, request.headers()),
-            ["" | "api" | "apis", ..] => discovery::page(&self.catalog, path, request.headers()),
+            ["statusz"] => Some(self.status.page(request)),
+            ["" | "api" | "apis", ..] => {
+                discovery::page(&self.catalog.snapshot(), self.address, path, request)
+            }
             _ => None,
         }
     }
@@ -72,22 +89,4 @@ fn text(kind: &'static str, text: String) -> Response {
 
 fn json(value: &serde_json::Value) -> Response {
     text("application/json", value.to_string())
-}
-
-/// A document with its entity tag, or 304 when the client has it.
-fn document(document: &Document, kind: &'static str, request: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", document.hash);
-    let known = request.get(header::IF_NONE_MATCH).is_some_and(|have| have.as_bytes() == tag.as_bytes());
-    let body = if known { Body::empty() } else { Body::full(document.bytes.clone()) };
-    let mut response = Response::new(body);
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
-    headers
-        .insert(header::ETAG, HeaderValue::from_str(&tag).expect("a hash in hexadecimal is a header value"));
-    response
 }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use detectviz_aggregator::Runner;
 use detectviz_api::{Identity, RequestInfo, Status, condition};
+use detectviz_core::catalog::DiscoveryVersion;
 use detectviz_core::health::{Checks, Kind};
 use detectviz_core::http::{Body, Request, Response};
 use detectviz_core::metrics::Metrics;
@@ -120,7 +121,7 @@ impl World {
 
     /// The version's entry in aggregated discovery.
     pub(crate) fn discovery(&self) -> Value {
-        let document = self.catalog.snapshot().aggregated_groups().bytes.clone();
+        let document = self.catalog.snapshot().aggregated_groups(DiscoveryVersion::V2).bytes.clone();
         let document: Value = serde_json::from_slice(&document).unwrap();
         document["items"][0]["versions"][0].clone()
     }

@@ -1,5 +1,7 @@
 //! Installing API groups: definitions become resources, resources become a link of the chain, and both are published.
 
+mod discovery;
+
 use anyhow::Context as _;
 use detectviz_api::definition::Definition;
 use detectviz_api::{GroupVersion, GroupVersionResource, RequestInfo};
@@ -9,7 +11,6 @@ use detectviz_schema::columns::Columns;
 use detectviz_schema::openapi::{Published, group_version_document};
 use detectviz_schema::{Compiled, Fragments};
 use detectviz_storage::keys::resource_prefix;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +40,10 @@ pub struct Installer {
 
 /// The special rules of a resource, by group and plural.
 pub type Strategies<'a> = &'a dyn Fn(&str, &str) -> Arc<dyn Strategy>;
+
+/// The version priority of what is served locally, as its APIServices say it: the versions of a group stand in the order
+/// of Kubernetes.
+const VERSION_PRIORITY: i64 = 15;
 
 impl Installer {
     /// Installs `groups`, and publishes them in `catalog`.
@@ -108,12 +113,13 @@ impl Installer {
         resources: &Resources,
         catalog: &Catalog,
     ) -> anyhow::Result<()> {
-        for (index, gv) in group.group_versions().into_iter().enumerate() {
+        for gv in group.group_versions() {
+            let resources = resources.of(&gv);
             let entry = GroupVersionEntry {
-                resources: resources.of(&gv).into_iter().map(discovery).collect(),
+                resources: resources.iter().map(|resource| discovery::entry(resource)).collect(),
                 owner: Owner::Local,
-                priority: (group.priority, i64::try_from(index)?),
-                open_api: Some(open_api(&gv, group, &self.fragments)),
+                priority: (group.priority, VERSION_PRIORITY),
+                open_api: Some(open_api(&gv, group, &self.fragments, &resources)),
                 group_version: gv,
                 stale: false,
             };
@@ -123,40 +129,27 @@ impl Installer {
     }
 }
 
-fn open_api(gv: &GroupVersion, group: &ApiGroupBuilder, fragments: &Arc<Fragments>) -> OpenApi {
-    let (gv, definitions, fragments) = (gv.clone(), group.definitions.clone(), Arc::clone(fragments));
+fn open_api(
+    gv: &GroupVersion,
+    group: &ApiGroupBuilder,
+    fragments: &Arc<Fragments>,
+    resources: &[&Resource],
+) -> OpenApi {
+    let (gv, fragments) = (gv.clone(), Arc::clone(fragments));
+    let definitions = group.definitions.iter().map(|definition| {
+        let resource = resources.iter().find(|resource| Arc::ptr_eq(&resource.definition, definition));
+        (Arc::clone(definition), resource.map(|resource| discovery::undeclared(resource)).unwrap_or_default())
+    });
+    let definitions: Vec<_> = definitions.collect();
     Arc::new(move || {
-        let published: Vec<_> =
-            definitions.iter().map(|definition| Published { definition, built_in: true }).collect();
+        let published = definitions.iter().map(|(definition, subresources)| Published {
+            definition,
+            built_in: true,
+            subresources,
+        });
+        let published: Vec<_> = published.collect();
         group_version_document(&gv, &published, &fragments).to_string().into_bytes()
     })
-}
-
-const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
-const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
-
-/// The resource as an `APIResourceDiscovery`.
-fn discovery(resource: &Resource) -> Value {
-    let names = &resource.definition.names;
-    let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
-    let mut entry = json!({
-        "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
-        "singularResource": names.singular, "verbs": VERBS,
-    });
-    for (key, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {
-        if !list.is_empty() {
-            entry[key] = json!(list);
-        }
-    }
-    let subresources: Vec<Value> = ["finalize", "status"]
-        .into_iter()
-        .filter(|name| resource.subresource_fields(name).is_some())
-        .map(|name| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS}))
-        .collect();
-    if !subresources.is_empty() {
-        entry["subresources"] = subresources.into();
-    }
-    entry
 }
 
 /// The link of the chain that serves local resources.

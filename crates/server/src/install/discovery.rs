@@ -1,0 +1,77 @@
+//! A resource as discovery shows it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use detectviz_api::definition::Definition;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::resource::Resource;
+
+/// In the order of the alphabet, as clients see them upstream.
+const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+/// The resource as an `APIResourceDiscovery`, with its `storageVersionHash`.
+pub(super) fn entry(resource: &Resource) -> Value {
+    let names = &resource.definition.names;
+    let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
+    let mut entry = json!({
+        "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
+        "singularResource": names.singular, "verbs": VERBS,
+    });
+    if let Some(hash) = storage_version_hash(&resource.definition) {
+        entry["storageVersionHash"] = hash.into();
+    }
+    for (key, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {
+        if !list.is_empty() {
+            entry[key] = json!(list);
+        }
+    }
+    let declared = resource.has_status().then_some("status");
+    let subresources: Vec<Value> = undeclared(resource)
+        .into_iter()
+        .chain(declared)
+        .map(|name| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS}))
+        .collect();
+    if !subresources.is_empty() {
+        entry["subresources"] = subresources.into();
+    }
+    entry
+}
+
+/// The subresources that only the strategy knows.
+pub(super) fn undeclared(resource: &Resource) -> Vec<&'static str> {
+    Vec::from_iter(resource.subresource_fields("finalize").map(|_| "finalize"))
+}
+
+/// Tells clients when objects are stored in another version than before: the first eight bytes of the hash of
+/// `GROUP/VERSION/KIND` of the stored version, in base64. The rule is upstream's `discovery.StorageVersionHash`.
+fn storage_version_hash(definition: &Definition) -> Option<String> {
+    let version = &definition.storage_version()?.name;
+    let kind = format!("{}/{version}/{}", definition.group, definition.names.kind);
+    Some(STANDARD.encode(&Sha256::digest(kind)[..8]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hashes are those that any Kubernetes cluster shows.
+    #[test]
+    fn the_storage_version_is_hashed_as_upstream_does() {
+        for (kind, hash) in [
+            ("ConfigMap", "qFsyl6wFWjQ="),
+            ("Event", "r2yiGXH7wu8="),
+            ("Namespace", "Q3oi5N2YM8M="),
+            ("Secret", "S6u1pOWzb84="),
+        ] {
+            let definition = serde_json::from_value(json!({
+                "group": "", "scope": "Cluster",
+                "names": {"plural": "x", "singular": "x", "kind": kind, "listKind": "X"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {}}}],
+            }));
+            assert_eq!(storage_version_hash(&definition.unwrap()).as_deref(), Some(hash), "{kind}");
+        }
+    }
+}
