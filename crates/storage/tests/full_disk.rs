@@ -1,6 +1,6 @@
 //! What the embedded store does when a real disk is full: a small tmpfs, which only root can mount.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are not seen as tests")]
 
 use std::{
     collections::BTreeMap,

@@ -8,6 +8,7 @@
 use std::{fs, ops::Bound, sync::Arc};
 
 use super::{
+    disk::Room,
     folder::{Folder, PART},
     manifest::Manifest,
     part::{self, Part},
@@ -86,9 +87,7 @@ pub(super) fn squeeze(
 fn check_room(folder: &Folder, work: &Work, part_bytes: u64) -> Result<(), StoreError> {
     let Work::Rewrite(entries) = work else { return Ok(()) };
     let path = folder.path();
-    let room =
-        rustix::fs::statvfs(path).map_err(|error| StoreError::io("ask for room in", path)(error.into()))?;
-    let room = room.f_bavail.saturating_mul(room.f_frsize);
+    let room = Room::of(path).map_err(StoreError::io("ask for room in", path))?.free;
     // A tenth and some for what surrounds keys and values.
     let needed = bytes(entries) + bytes(entries) / 10 + part_bytes / 4;
     if !entries.is_empty() && room < needed {

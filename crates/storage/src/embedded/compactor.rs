@@ -6,6 +6,7 @@ use std::{sync::Arc, thread::JoinHandle};
 use super::{
     EmbeddedOptions,
     checkpoint::{self, State},
+    disk::Room,
     folder::Folder,
     log::Log,
     manifest::Manifest,
@@ -30,7 +31,14 @@ impl Compactor {
 
     /// Whether the log is long enough, and no checkpoint is being made.
     pub(super) fn is_due(&mut self, log: &Log) -> bool {
-        log.bytes() > self.worth() && !self.is_running()
+        let grown = log.bytes();
+        (grown > self.worth() || self.is_tight(grown)) && !self.is_running()
+    }
+
+    /// Whether a checkpoint that waits any longer may not fit beside the log.
+    fn is_tight(&self, grown: u64) -> bool {
+        grown > self.options.checkpoint_bytes / 16
+            && Room::of(self.folder.path()).is_ok_and(|room| room.free / 2 < grown)
     }
 
     /// On close, a quarter suffices.

@@ -17,6 +17,7 @@
 pub mod admin;
 mod checkpoint;
 mod compactor;
+mod disk;
 mod folder;
 mod format1;
 mod load;
@@ -40,6 +41,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::{
     compactor::Compactor,
+    disk::Room,
     folder::Folder,
     load::Loaded,
     log::Log,
@@ -54,13 +56,14 @@ use crate::{
 /// Requests that wait for the writer; more wait outside.
 const QUEUE: usize = 1024;
 
-/// How an [`Embedded`] store behaves.
+/// How an [`Embedded`] store behaves. On a small disk each is less: the reserve and a checkpoint's log an eighth of it at
+/// most, the history a sixteenth.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
     /// The history that is kept, also across a restart, for reads at a revision and for resuming watches.
     pub history: HistoryLimits,
     /// By how many bytes the log grows before a checkpoint is made, at least: never by less than what the checkpoint
-    /// has itself. On close, a quarter of it suffices.
+    /// has itself. On close, a quarter of it suffices, and where there is little room left, a sixteenth.
     pub checkpoint_bytes: u64,
     /// The length in bytes at which a new segment of the log is begun.
     pub segment_bytes: u64,
@@ -82,6 +85,17 @@ impl Default for EmbeddedOptions {
     }
 }
 
+impl EmbeddedOptions {
+    /// What suits a disk: a small one is not filled by history, and a checkpoint fits on it beside the log.
+    fn fitted(mut self, room: Room) -> Self {
+        let share = |bytes: u64, shares: u64| bytes.min(room.total / shares);
+        self.reserve_bytes = share(self.reserve_bytes, 8);
+        self.checkpoint_bytes = share(self.checkpoint_bytes, 8);
+        self.history.bytes = usize::try_from(share(self.history.bytes as u64, 16)).unwrap_or(usize::MAX);
+        self
+    }
+}
+
 /// A durable store in a folder. Dropping it without [`close`](Store::close) loses nothing that was acknowledged.
 pub struct Embedded {
     published: Arc<Published>,
@@ -97,6 +111,7 @@ impl Embedded {
     /// [`StoreError::Corrupt`] when data is damaged other than by a crash, [`StoreError::Io`] for everything else.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, StoreError> {
         let folder = Arc::new(Folder::open(dir)?);
+        let options = options.fitted(Room::of(dir).map_err(StoreError::io("ask for room in", dir))?);
         let Loaded { index, manifest, segments } = prepare(&folder, options)?;
         let log = Log::open(folder.clone(), segments, index.revision(), options.segment_bytes)?;
         let published = Published::new(index);

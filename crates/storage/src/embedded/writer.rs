@@ -8,7 +8,10 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{EmbeddedOptions, compactor::Compactor, folder::Folder, load, log::Log, record::Record, reserve};
+use super::{
+    EmbeddedOptions, compactor::Compactor, disk::Room, folder::Folder, load, log::Log, record::Record,
+    reserve,
+};
 use crate::{Op, Revision, StoreError, Txn, TxnOutcome, expiry, index::Index, published::Published};
 
 /// The longest batch, in requests. Positions in a batch have to fit 16 bits.
@@ -224,9 +227,13 @@ impl Writer {
         }
     }
 
-    /// Takes puts again when there is room for the reserve; until then makes room whenever something was deleted.
+    /// Takes puts again when there is room for the reserve and some more; until then makes room whenever something was
+    /// deleted.
     fn retry_full(&mut self) {
-        self.take_reserve();
+        let needed = self.options.reserve_bytes + self.options.reserve_bytes / 32;
+        if Room::of(self.folder.path()).is_ok_and(|room| room.free >= needed) {
+            self.take_reserve();
+        }
         if self.published.health().is_err() && self.compactor.is_behind(&self.published) {
             self.squeeze();
         }
