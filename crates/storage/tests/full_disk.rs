@@ -25,15 +25,17 @@ const OPTIONS: EmbeddedOptions = EmbeddedOptions {
     reserve_bytes: 2 << 20,
 };
 
-/// A file system of 16 MiB that is unmounted with the value.
+/// A small file system that is unmounted with the value.
 struct Disk(TempDir);
 
 impl Disk {
     /// `None`, with a message, for those who may not mount.
-    fn mount() -> Option<Self> {
+    fn mount(mebibytes: u32) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(dir.path())
+            .output();
         if mounted.is_ok_and(|mounted| mounted.status.success()) {
             return Some(Self(dir));
         }
@@ -109,7 +111,7 @@ async fn reopened(store: Arc<Embedded>, disk: &Disk) -> Arc<Embedded> {
 
 #[tokio::test]
 async fn a_full_disk_is_emptied_by_deletions() {
-    let Some(disk) = Disk::mount() else { return };
+    let Some(disk) = Disk::mount(16) else { return };
     let mut store = Embedded::open(&disk.store(), OPTIONS).unwrap();
     let mut content = Content::new();
     for round in 0..3 {
@@ -133,7 +135,7 @@ async fn a_full_disk_is_emptied_by_deletions() {
 
 #[tokio::test]
 async fn what_others_took_and_gave_back_is_used_without_a_restart() {
-    let Some(disk) = Disk::mount() else { return };
+    let Some(disk) = Disk::mount(16) else { return };
     let store = Embedded::open(&disk.store(), OPTIONS).unwrap();
     let mut content = Content::new();
     put(&store, "/first", &mut content).await.unwrap();
@@ -153,5 +155,19 @@ async fn what_others_took_and_gave_back_is_used_without_a_restart() {
     fs::remove_file(&ballast).unwrap();
     put_when_possible(&store, "/again", &mut content).await;
     let store = reopened(store, &disk).await;
+    assert_content(&store, &content).await;
+}
+
+#[tokio::test]
+async fn the_defaults_suit_a_small_disk() {
+    let Some(disk) = Disk::mount(96) else { return };
+    let store = Embedded::open(&disk.store(), EmbeddedOptions::default()).unwrap();
+    let mut content = Content::new();
+    fill(&store, 0, &mut content).await;
+    for key in content.keys().step_by(5).cloned().collect::<Vec<_>>() {
+        store.txn(Txn::new(&*key, Compare::Any, Op::Delete)).await.unwrap();
+        content.remove(&key);
+    }
+    put_when_possible(&store, "/again", &mut content).await;
     assert_content(&store, &content).await;
 }

@@ -27,19 +27,19 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
         rows.push(vec![size.resource.clone(), size.objects.to_string(), size.bytes.to_string()]);
     }
     rows.push(Vec::new());
-    rows.extend(report.revision.map(|revision| row("revision", revision)));
-    rows.push(row("files", report.files));
-    rows.push(row("bytes in files", report.bytes));
+    rows.extend(report.revision.map(|revision| row("revision", &revision)));
+    rows.push(row("files", &report.files));
+    rows.push(row("bytes in files", &report.bytes));
     if let Some(end) = &report.unfinished {
         let place = format!("{} at byte {}: the next start cuts it off", end.file.display(), end.offset);
-        rows.push(row("unfinished write", place));
+        rows.push(row("unfinished write", &place));
     }
     for damage in &report.damage {
         let place = format!("{} at byte {}: {}", damage.file.display(), damage.offset, damage.reason);
-        rows.push(row("DAMAGED", place));
+        rows.push(row("DAMAGED", &place));
     }
     rows.extend(
-        report.bad_objects.iter().map(|bad| row("NO OBJECT", format!("{}: {}", bad.key, bad.reason))),
+        report.bad_objects.iter().map(|bad| row("NO OBJECT", &format!("{}: {}", bad.key, bad.reason))),
     );
     rows
 }

@@ -48,10 +48,10 @@ fn backup(data_dir: &Path, arguments: &Backup) -> anyhow::Result<()> {
     })?;
     show(&made, arguments.stored.output, || {
         vec![
-            row("file", arguments.file.display()),
-            row("revision", made.revision),
-            row("keys", made.keys),
-            row("bytes", made.bytes),
+            row("file", &arguments.file.display()),
+            row("revision", &made.revision),
+            row("keys", &made.keys),
+            row("bytes", &made.bytes),
         ]
     })
 }
@@ -66,12 +66,12 @@ fn restore(data_dir: &Path, arguments: &Restore) -> anyhow::Result<()> {
 
 fn restored_rows(restored: &Restored) -> Vec<Vec<String>> {
     let mut rows = vec![
-        row("keys", restored.keys),
-        row("revision", restored.revision),
-        row("revision of the backup", restored.backup_revision),
+        row("keys", &restored.keys),
+        row("revision", &restored.revision),
+        row("revision of the backup", &restored.backup_revision),
     ];
-    rows.extend(restored.replaced_revision.map(|revision| row("revision of the replaced store", revision)));
-    rows.extend(restored.replaced.as_ref().map(|path| row("the replaced store is in", path.display())));
+    rows.extend(restored.replaced_revision.map(|revision| row("revision of the replaced store", &revision)));
+    rows.extend(restored.replaced.as_ref().map(|path| row("the replaced store is in", &path.display())));
     rows
 }
 
@@ -81,14 +81,14 @@ fn compact(data_dir: &Path, output: Output) -> anyhow::Result<()> {
         .context("compact (a running server does it by itself)")?;
     show(&compacted, output, || {
         vec![
-            row("revision", compacted.revision),
-            row("bytes before", compacted.bytes_before),
-            row("bytes", compacted.bytes),
+            row("revision", &compacted.revision),
+            row("bytes before", &compacted.bytes_before),
+            row("bytes", &compacted.bytes),
         ]
     })
 }
 
-fn row(name: &str, value: impl ToString) -> Vec<String> {
+fn row(name: &str, value: &impl ToString) -> Vec<String> {
     vec![name.to_owned(), value.to_string()]
 }
 
