@@ -61,7 +61,10 @@ pub fn restore(file: &Path, dir: &Path, bump: u64, progress: Progress<'_>) -> Re
     progress(&format!("writing {} keys", entries.len()));
     let keys = entries.len() as u64;
     let entries = entries.into_iter().map(|entry| (entry.key_value.key.clone(), entry)).collect();
-    let made = make(&beside(dir, "restoring"), &State { entries, revision })?;
+    let staging = beside(dir, "restoring");
+    let made = make(&staging, &State { entries, revision })
+        // Room that cannot be used is not kept.
+        .inspect_err(|_| _ = fs::remove_dir_all(&staging))?;
     let replaced = if lock.is_some() { Some(exchange(&made, dir, revision)?) } else { None };
     if lock.is_none() {
         fs::rename(&made, dir).map_err(StoreError::io("rename to", dir))?;
