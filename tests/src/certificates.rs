@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
@@ -77,10 +79,19 @@ impl Authority {
 }
 
 impl Certificate {
+    /// The certificate and its key, both in PEM.
+    pub fn pem(&self) -> (String, String) {
+        (pem("CERTIFICATE", &self.chain[0]), pem("PRIVATE KEY", self.key.secret_der()))
+    }
+
     /// The one in the files `PATH.crt` and `PATH.key`.
     pub fn load(path: &Path) -> Self {
         let certificate = CertificateDer::from_pem_file(path.with_extension("crt"));
         let key = PrivateKeyDer::from_pem_file(path.with_extension("key"));
         Self { chain: vec![certificate.expect("read a certificate")], key: key.expect("read a key") }
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }

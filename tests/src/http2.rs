@@ -54,6 +54,7 @@ impl Lines for Http2Watch {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "the dial policy is the server's, and this is a client")]
 async fn begin(request: &Request<'_>) -> io::Result<Incoming> {
     let endpoint = request.endpoint();
     let mut tls = endpoint.tls();

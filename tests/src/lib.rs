@@ -8,6 +8,7 @@
 
 mod certificates;
 mod environment;
+mod etcd;
 mod examples;
 mod http;
 mod http2;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use certificates::{Authority, Certificate};
 pub use environment::{Edition, Line, editions};
+pub use etcd::{Etcd, EtcdLine, EtcdTls};
 pub use examples::{ExtensionServer, PLUGIN, PluginFolder};
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::wait::{BOUND, wait_for};
 
@@ -129,6 +129,18 @@ impl Running {
     /// Asks the process to end.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Stops the process until [`Self::resume`], as a machine that hangs; it does nothing more when this returns.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        // An error means that it has ended, which is as still as it gets.
+        let _ = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED);
+    }
+
+    /// Lets the process go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {

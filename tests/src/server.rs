@@ -1,5 +1,7 @@
 //! The server under test: a built binary on a free port, in a folder that ends with the test, under a watched log.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::certificates::{Authority, Certificate};
 use crate::environment::{Edition, Line};
+use crate::etcd::{Etcd, EtcdLine};
 use crate::http::Client;
 use crate::kubectl::Kubectl;
 use crate::process::Running;
@@ -22,6 +25,8 @@ pub enum Storage {
     Embedded,
     /// In memory.
     Memory,
+    /// In an etcd of the server's own, which ends with it.
+    Etcd,
 }
 
 impl Storage {
@@ -30,6 +35,7 @@ impl Storage {
         match self {
             Self::Embedded => "embedded",
             Self::Memory => "memory",
+            Self::Etcd => "etcd",
         }
     }
 }
@@ -42,6 +48,8 @@ pub struct Builder {
     folder: Arc<TempDir>,
     allowed: Vec<String>,
     line: Line,
+    /// Ends with the last server that uses it.
+    etcd: Option<Arc<Etcd>>,
 }
 
 /// A running server. When it is dropped it is killed, and its log is judged.
@@ -67,6 +75,7 @@ impl Builder {
             folder: Arc::new(folder),
             allowed: Vec::new(),
             line: Line::Current,
+            etcd: None,
         }
     }
 
@@ -79,8 +88,31 @@ impl Builder {
 
     /// Where objects are kept.
     #[must_use]
-    pub fn storage(self, storage: Storage) -> Self {
-        self.option("--storage", storage.name())
+    pub fn storage(mut self, storage: Storage) -> Self {
+        if storage != Storage::Etcd {
+            return self.option("--storage", storage.name());
+        }
+        let etcd = Arc::new(Etcd::start(EtcdLine::Current));
+        self.etcd = Some(Arc::clone(&etcd));
+        self.on_etcd(&etcd)
+    }
+
+    /// Keeps objects in an etcd that the test has.
+    #[must_use]
+    pub fn on_etcd(self, etcd: &Etcd) -> Self {
+        self.option("--storage", "etcd").option("--etcd-endpoints", &etcd.url())
+    }
+
+    /// Starts with the certificates of another server, as servers on one etcd have to.
+    #[must_use]
+    pub fn pki_of(self, other: &Server) -> Self {
+        let (from, to) = (other.pki(""), self.data_dir().join("pki"));
+        DirBuilder::new().recursive(true).mode(0o700).create(&to).expect("make a folder for certificates");
+        for entry in std::fs::read_dir(from).expect("read a folder of certificates") {
+            let entry = entry.expect("read a folder of certificates");
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy a certificate");
+        }
+        self
     }
 
     /// Sets a feature toggle.

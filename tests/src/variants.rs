@@ -5,14 +5,14 @@ use crate::server::{Builder, Server, Storage};
 
 /// Runs `body` so that each edition and each storage has its turn, with every runner that the edition has.
 ///
-/// Two servers and not four: storage and edition meet nowhere in the code, so that every pair would show nothing more.
+/// Three servers and not six: storage and edition meet nowhere in the code, so that every pair would show nothing more.
 pub fn variants(body: impl Fn(Server)) {
     each_variant(|_, builder| body(builder.start()));
 }
 
 fn each_variant(start: impl Fn(usize, Builder)) {
     let editions = editions();
-    for (index, storage) in [Storage::Embedded, Storage::Memory].into_iter().enumerate() {
+    for (index, storage) in [Storage::Embedded, Storage::Etcd, Storage::Memory].into_iter().enumerate() {
         let edition = editions[index % editions.len()];
         eprintln!("variant: {edition}, {}", storage.name());
         start(index, Server::builder(edition).storage(storage).toggle_runners(edition));

@@ -94,18 +94,6 @@ fn a_data_folder_is_one_processes_and_of_one_format() {
 }
 
 #[test]
-fn etcd_is_refused_by_name() {
-    every_edition(|edition| {
-        let server = Server::builder(edition).option("--storage", "etcd");
-        ends_with(
-            server.spawn(),
-            1,
-            &["storage etcd is not supported by this version; allowed: embedded or memory"],
-        );
-    });
-}
-
-#[test]
 fn an_unreadable_token_file_tells_lines_and_no_token() {
     let server = Server::builder(editions()[0]);
     let file = server.folder().join("tokens.csv");

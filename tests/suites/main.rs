@@ -11,6 +11,7 @@ mod crash;
 mod dataplane;
 mod discovery;
 mod editions;
+mod etcd;
 mod kubectl;
 mod store;
 mod support;

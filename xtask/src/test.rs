@@ -39,6 +39,9 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     if let Ok(old_kubectl) = &old_kubectl {
         cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
     }
+    if let Some(etcd) = tools::older_etcd(workspace) {
+        cargo.env("XTASK_ETCD", etcd);
+    }
     let (success, sum) = stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest))?;
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the API until SIGTERM or SIGINT
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// List the runners and modules of this binary, and whether each would start
     Editions(Shown),
     /// Show the effective configuration and where each value comes from
@@ -44,6 +44,8 @@ pub(crate) struct Serve {
     /// Where objects are kept: embedded, memory or etcd [default: embedded]
     #[arg(long, value_name = "STORAGE")]
     storage: Option<String>,
+    #[command(flatten)]
+    etcd: Etcd,
     /// Turn a feature toggle on or off; may be repeated
     #[arg(long, value_name = "NAME=true|false")]
     toggle: Vec<String>,
@@ -53,6 +55,32 @@ pub(crate) struct Serve {
     /// How log lines look: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+}
+
+/// Objects in etcd.
+#[derive(Args, Debug)]
+struct Etcd {
+    /// Members of the etcd cluster, joined by commas: https://HOST[:PORT], or http:// on this machine
+    #[arg(long, value_name = "URLS")]
+    etcd_endpoints: Option<String>,
+    /// CA that signs etcd's certificates
+    #[arg(long, value_name = "FILE")]
+    etcd_ca_file: Option<String>,
+    /// Certificate shown to etcd
+    #[arg(long, value_name = "FILE")]
+    etcd_cert_file: Option<String>,
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE")]
+    etcd_key_file: Option<String>,
+    /// What all keys in etcd begin with [default: /detectviz]
+    #[arg(long, value_name = "PREFIX")]
+    etcd_prefix: Option<String>,
+    /// Seconds between compactions of etcd's history; 0 for none [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    etcd_compaction_interval: Option<String>,
+    /// Seconds that etcd may take over one call [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    etcd_request_timeout: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -154,11 +182,23 @@ impl Serve {
         let flag = |key: &str, flag: &str, value: &Option<String>| {
             value.as_ref().map(|value| Flag { key: key.into(), flag: flag.into(), value: value.clone() })
         };
+        let etcd = &self.etcd;
         let flags = [
             flag("data_dir", "--data-dir", &self.data_dir),
             flag("bind_address", "--bind-address", &self.bind_address),
             flag("secure_port", "--secure-port", &self.secure_port),
             flag("storage", "--storage", &self.storage),
+            flag("etcd.endpoints", "--etcd-endpoints", &etcd.etcd_endpoints),
+            flag("etcd.ca_file", "--etcd-ca-file", &etcd.etcd_ca_file),
+            flag("etcd.cert_file", "--etcd-cert-file", &etcd.etcd_cert_file),
+            flag("etcd.key_file", "--etcd-key-file", &etcd.etcd_key_file),
+            flag("etcd.prefix", "--etcd-prefix", &etcd.etcd_prefix),
+            flag(
+                "etcd.compaction_interval_seconds",
+                "--etcd-compaction-interval",
+                &etcd.etcd_compaction_interval,
+            ),
+            flag("etcd.request_timeout_seconds", "--etcd-request-timeout", &etcd.etcd_request_timeout),
             flag("plugin_dir", "--plugin-dir", &self.plugin_dir),
             flag("log.format", "--log-format", &self.log_format),
         ];

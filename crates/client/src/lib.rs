@@ -1,18 +1,20 @@
 //! Every outgoing connection of the server: one policy decides what may be dialled, one place dials.
 //!
 //! ```text
-//! Transport (pool, HTTP/1.1) → TLS → Dialer (resolve once) → DialPolicy (may we?) → socket
+//! Transport (pool, HTTP/1.1), grpc (HTTP/2) → TLS → Dialer (resolve once) → DialPolicy (may we?) → socket
 //! ```
 //!
 //! Nothing else in the workspace may open a connection: `clippy.toml` bans `TcpStream::connect`.
 
 mod connector;
 pub mod dial;
+pub mod grpc;
 pub mod policy;
 pub mod tls;
 pub mod transport;
 
 pub use dial::{DialError, Dialer};
+pub use grpc::GrpcOptions;
 pub use policy::{DialPolicy, Refused};
 pub use tls::{ClientIdentity, TlsError, TlsOptions};
 pub use transport::{Phase, Target, TargetError, Transport, TransportError, TransportOptions};

@@ -12,9 +12,6 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-/// The only protocol offered: the transport speaks HTTP/1.1.
-const ALPN_HTTP1: &[u8] = b"http/1.1";
-
 /// A certificate chain and its key, by which we prove who we are to a backend that asks.
 pub struct ClientIdentity {
     /// The chain, the end-entity certificate first.
@@ -82,7 +79,7 @@ pub enum TlsError {
 }
 
 impl TlsOptions {
-    /// The configuration for connections to this backend.
+    /// The configuration for connections to this backend; which protocol is spoken is for the caller to add.
     ///
     /// # Errors
     /// [`TlsError`] when the options contradict each other, or a certificate cannot be read.
@@ -97,13 +94,12 @@ impl TlsOptions {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
             }
         };
-        let mut config = match &self.client_identity {
+        let config = match &self.client_identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
                 .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
                 .map_err(TlsError::Identity)?,
         };
-        config.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
         Ok(config)
     }
 

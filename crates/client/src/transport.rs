@@ -23,6 +23,9 @@ use crate::connector::{Connector, Settings};
 use crate::dial::{DialError, Dialer};
 use crate::tls::{TlsError, TlsOptions};
 
+/// The only protocol that a transport offers.
+const ALPN_HTTP1: &[u8] = b"http/1.1";
+
 /// Where a backend is, and how it proves that it is the one.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -160,7 +163,7 @@ impl Transport {
         let scheme = if target.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         let authority = authority(&target.host, target.port)?;
         let settings = Arc::new(Settings {
-            tls: target.tls.as_ref().map(secure).transpose()?,
+            tls: target.tls.as_ref().map(|options| secure(options, ALPN_HTTP1)).transpose()?,
             host: target.host,
             port: target.port,
             dialer,
@@ -211,7 +214,7 @@ impl Transport {
     }
 }
 
-fn authority(host: &str, port: u16) -> Result<Authority, TargetError> {
+pub(crate) fn authority(host: &str, port: u16) -> Result<Authority, TargetError> {
     let bare = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
     let parsed = format!("{bare}:{port}").parse::<Authority>().ok();
     // The parser also takes an empty host and `user@host`.
@@ -220,8 +223,14 @@ fn authority(host: &str, port: u16) -> Result<Authority, TargetError> {
         .ok_or_else(|| TargetError::Host { host: host.to_owned() })
 }
 
-fn secure(options: &TlsOptions) -> Result<(TlsConnector, ServerName<'static>), TlsError> {
-    Ok((TlsConnector::from(Arc::new(options.client_config()?)), options.server_name()?))
+/// What TLS needs to speak one application protocol.
+pub(crate) fn secure(
+    options: &TlsOptions,
+    protocol: &[u8],
+) -> Result<(TlsConnector, ServerName<'static>), TlsError> {
+    let mut config = options.client_config()?;
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok((TlsConnector::from(Arc::new(config)), options.server_name()?))
 }
 
 #[cfg(test)]

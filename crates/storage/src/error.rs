@@ -41,6 +41,12 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
+    /// The write was sent, and nobody can tell whether it happened: reading shows it once the store can be asked again.
+    #[error("write to store, with unknown outcome: {reason}")]
+    Uncertain {
+        /// What came in between.
+        reason: String,
+    },
     /// The data on disk is damaged in a way that a crash does not explain.
     #[error("read {} at byte {offset}: {reason}", file.display())]
     Corrupt {
@@ -57,8 +63,8 @@ pub enum StoreError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The data folder was written by another version.
-    #[error("open data folder: found format {found:?}, supported is {supported:?}")]
+    /// The store was written by another version.
+    #[error("open store: found format {found:?}, supported is {supported:?}")]
     Format {
         /// The content of the `format` file.
         found: String,

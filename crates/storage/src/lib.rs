@@ -2,7 +2,7 @@
 //! its event stream alone feeds the cache, and nobody reads what was not yet made durable.
 //!
 //! * [`Store`] is the contract; [`contract_suite`] is what any implementation has to pass.
-//! * [`memory::Memory`] and [`embedded::Embedded`] implement it on one shared index.
+//! * [`memory::Memory`] and [`embedded::Embedded`] implement it on one shared index, [`etcd::Etcd`] in an etcd cluster.
 //! * [`cache::Cache`] serves get, list and watch.
 
 pub mod cache;
@@ -10,6 +10,7 @@ mod contract;
 pub mod contract_suite;
 pub mod embedded;
 mod error;
+pub mod etcd;
 mod expiry;
 mod history;
 mod index;

@@ -127,10 +127,7 @@ async fn another_format_is_refused_and_left_alone() {
     assert_eq!(fs::read_to_string(&format).unwrap(), "detectviz-store 2\n");
     fs::write(&format, "detectviz-store 3\n").unwrap();
     let error = open(dir.path()).map(drop).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        r#"open data folder: found format "detectviz-store 3", supported is "detectviz-store 2""#
-    );
+    assert_eq!(error, r#"open store: found format "detectviz-store 3", supported is "detectviz-store 2""#);
     assert_eq!(fs::read_to_string(&format).unwrap(), "detectviz-store 3\n");
     fs::remove_file(&format).unwrap();
     assert!(matches!(open(dir.path()).map(drop), Err(StoreError::Format { .. })));

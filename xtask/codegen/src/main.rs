@@ -1,4 +1,4 @@
-//! Turns `crates/pluginv2/proto` into the committed Rust under `crates/pluginv2/src/generated`.
+//! Turns the proto files of `crates/pluginv2` and `crates/storage` into the committed Rust beside them.
 //!
 //! Nothing is generated while building, so neither `protoc` nor this binary is needed to build; it is run by
 //! hand after a change of a proto file, and with `--check` by whoever wants to know that nobody forgot.
@@ -11,8 +11,30 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-/// The proto files, each of a package of its own.
-const PROTOS: [&str; 3] = ["goplugin.proto", "health.proto", "pluginv2.proto"];
+/// A folder of proto files, and where their Rust goes; both below `crates`.
+struct Source {
+    protos: &'static str,
+    /// The files, each of a package of its own.
+    files: &'static [&'static str],
+    generated: &'static str,
+    /// Whether servers are generated too.
+    servers: bool,
+}
+
+const SOURCES: [Source; 2] = [
+    Source {
+        protos: "pluginv2/proto",
+        files: &["goplugin.proto", "health.proto", "pluginv2.proto"],
+        generated: "pluginv2/src/generated",
+        servers: true,
+    },
+    Source {
+        protos: "storage/proto",
+        files: &["etcd.proto"],
+        generated: "storage/src/etcd/generated",
+        servers: false,
+    },
+];
 
 /// Messages that carry secrets: their `Debug` is written by hand and shows none.
 const SECRETIVE: [&str; 2] = [".pluginv2.AppInstanceSettings", ".pluginv2.DataSourceInstanceSettings"];
@@ -22,19 +44,28 @@ type Files = BTreeMap<String, String>;
 
 fn main() -> anyhow::Result<ExitCode> {
     let check = parse_arguments(std::env::args().skip(1))?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/pluginv2");
-    let committed = root.join("src/generated");
-    let generated = generate(&root.join("proto"))?;
-    if read_dir(&committed)? == generated {
-        report("generated code is up to date")?;
-    } else if check {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates");
+    let mut stale = false;
+    for source in &SOURCES {
+        stale |= update(&root, source, check).with_context(|| format!("generate from {}", source.protos))?;
+    }
+    if stale && check {
         report("generated code differs from the proto files: run `cargo run -p detectviz-codegen`")?;
         return Ok(ExitCode::FAILURE);
-    } else {
-        replace(&committed, &generated)?;
-        report("generated code written")?;
     }
+    report(if stale { "generated code written" } else { "generated code is up to date" })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns whether the committed files differ from the generated ones; replaces them unless this is a check.
+fn update(root: &Path, source: &Source, check: bool) -> anyhow::Result<bool> {
+    let committed = root.join(source.generated);
+    let generated = generate(root, source)?;
+    let stale = read_dir(&committed)? != generated;
+    if stale && !check {
+        replace(&committed, &generated)?;
+    }
+    Ok(stale)
 }
 
 /// Returns whether `--check` is given.
@@ -50,17 +81,18 @@ fn parse_arguments(arguments: impl Iterator<Item = String>) -> anyhow::Result<bo
 }
 
 /// Generates all files in a temporary folder and returns their text.
-fn generate(protos: &Path) -> anyhow::Result<Files> {
-    let mut compiler = protox::Compiler::new([protos]).context("open the proto folder")?;
+fn generate(root: &Path, source: &Source) -> anyhow::Result<Files> {
+    let mut compiler = protox::Compiler::new([root.join(source.protos)]).context("open the proto folder")?;
     let descriptors = compiler
         .include_source_info(true)
         .include_imports(true)
-        .open_files(PROTOS)
+        .open_files(source.files)
         .context("compile the proto files")?
         .file_descriptor_set();
     let out = tempfile::tempdir().context("create a temporary folder")?;
     tonic_prost_build::configure()
         .build_transport(false)
+        .build_server(source.servers)
         .emit_rerun_if_changed(false)
         .btree_map(".") // the same settings are the same bytes in every call
         .bytes(".") // frames and bodies are passed on without a copy

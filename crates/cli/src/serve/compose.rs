@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::shutdown::Stop;
-use super::{phases, shutdown};
+use super::{phases, shutdown, store};
 use crate::data_dir::DataDir;
 use crate::print;
 
@@ -96,8 +96,8 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
     // Bound first, so that a port in use is told before anything is started; accepted from last.
     let listener =
         Listener::bind(SocketAddr::new(parts.options.bind_address, parts.options.secure_port)).await?;
-    let store = phases::store(parts, &data).await?;
     let auth = phases::auth(parts, &data, listener.address())?;
+    let store = store::open(parts, &data, listener.address(), &auth.client_ca).await?;
     let groups = phases::groups()?;
     let resources = phases::core_server(parts, &store, &groups)?;
     let core = Slot::new(phases::core_link(resources, phases::extensions()));

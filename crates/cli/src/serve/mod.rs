@@ -1,9 +1,10 @@
 //! `detectviz serve`: the server is composed in named phases, each its own function, in this order:
-//! options, telemetry, store, auth, catalog, core server, extensions, aggregator, dataplane, modules, listen.
+//! options, telemetry, auth, store, catalog, core server, extensions, aggregator, dataplane, modules, listen.
 
 mod compose;
 mod phases;
 mod shutdown;
+mod store;
 
 use anyhow::Context;
 use detectviz_core::EditionTable;

@@ -7,8 +7,7 @@ use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
 use detectviz_controlplane::{NamespaceLifecycle, Obstacles};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
-use detectviz_core::health::Kind;
-use detectviz_core::options::{LimitOptions, StorageKind};
+use detectviz_core::options::LimitOptions;
 use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
@@ -17,10 +16,6 @@ use detectviz_server::endpoints::{Endpoints, MergedOpenApi, StatusPage, Version}
 use detectviz_server::listener::server_config;
 use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
 use detectviz_server::{Backend, Chain, Installer, Link, Resources};
-use detectviz_storage::Store;
-use detectviz_storage::cache::{Cache, CacheOptions};
-use detectviz_storage::embedded::{Embedded, EmbeddedOptions};
-use detectviz_storage::memory::Memory;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -30,35 +25,12 @@ use super::compose::Parts;
 use crate::data_dir::DataDir;
 use crate::print;
 
-/// Opens the store and fills the cache from it.
-pub(super) async fn store(parts: &Parts, data: &DataDir) -> anyhow::Result<Backend> {
-    let store: Arc<dyn Store> = match parts.options.storage {
-        StorageKind::Memory => Memory::new(),
-        StorageKind::Embedded => {
-            let folder = data.store();
-            let open = move || Embedded::open(&folder, EmbeddedOptions::default());
-            tokio::task::spawn_blocking(open).await?.context("open the embedded store")?
-        }
-        StorageKind::Etcd => {
-            bail!("storage etcd is not supported by this version; allowed: embedded or memory")
-        }
-    };
-    let options = CacheOptions {
-        total_window_bytes: parts.options.limits.cache_window_bytes,
-        ..CacheOptions::default()
-    };
-    let cache = Cache::start(Arc::clone(&store), options).await.context("fill the watch cache")?;
-    let (watched, written) = (Arc::clone(&cache), Arc::clone(&store));
-    parts.checks.add(Kind::Ready, "store", Arc::new(move || written.health()));
-    parts.checks.add(Kind::Ready, "watch-cache", Arc::new(move || watched.health()));
-    parts.checks.add(Kind::Live, "ping", Arc::new(|| Ok(())));
-    Ok(Backend { store, cache })
-}
-
 /// Who may come in, and how the server proves who it is.
 pub(super) struct Auth {
     pub(super) engine: Authenticator,
     pub(super) tls: Arc<rustls::ServerConfig>,
+    /// The fingerprint of the CA that signs users' certificates.
+    pub(super) client_ca: String,
 }
 
 /// Makes or loads keys and certificates, writes the administrator's kubeconfig, and reads the tokens.
@@ -71,7 +43,8 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
         .context("write the administrator's kubeconfig")?;
     let leaf = pki.serving();
     let tls = server_config(leaf.chain().to_vec(), leaf.key(), pki.client_ca().certificate().clone())?;
-    Ok(Auth { engine: Authenticator::new(tokens(&parts.options.auth.token_file)?), tls })
+    let engine = Authenticator::new(tokens(&parts.options.auth.token_file)?);
+    Ok(Auth { engine, tls, client_ca: pki.client_ca_fingerprint() })
 }
 
 /// What the serving certificate must carry: what clients call the server, and where it listens.
@@ -230,7 +203,8 @@ fn flow_limits(limits: &LimitOptions) -> FlowLimits {
     }
 }
 
-/// Starts the controllers of the built-in groups.
+/// Starts the controllers of the built-in groups. Of several servers on one etcd each runs them all: they only repeat what
+/// another one did. What holds a Lease for them belongs here.
 pub(super) fn controllers(parts: &Parts, aggregator: &Configured, dataplane: &Configured) {
     let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
     let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{ENVIRONMENT_PREFIX, Options, TABLE};
+use super::{ENVIRONMENT_PREFIX, Options, TABLE, etcd};
 use crate::toggles::{Toggles, nearest};
 
 const TOGGLES: &str = "feature_toggles.";
@@ -102,6 +102,15 @@ impl Loaded {
             faults.extend(outcome.err().map(|message| Fault {
                 key: key.clone(),
                 origin: origin.clone(),
+                message,
+            }));
+        }
+        if faults.is_empty() {
+            let origin = |key: &str| given.get(key).map_or("default", |(_, origin)| origin).to_owned();
+            let unfit = etcd::contradictions(&options).into_iter();
+            faults.extend(unfit.map(|(key, message)| Fault {
+                key: key.to_owned(),
+                origin: origin(key),
                 message,
             }));
         }

@@ -3,9 +3,11 @@
 //! Four sources, later ones win: built-in defaults, the configuration file, `DETECTVIZ_*` variables (`__` nests), flags.
 //! Every mistake is reported at once, with its origin.
 
+mod etcd;
 mod load;
 mod table;
 
+pub use etcd::{EtcdEndpoint, EtcdOptions};
 pub use load::{Fault, Faults, Flag, Loaded, Sources, Value};
 pub use table::{OptionSpec, TABLE};
 
@@ -51,6 +53,8 @@ pub struct Options {
     pub secure_port: u16,
     /// Where objects are kept.
     pub storage: StorageKind,
+    /// The etcd cluster, when objects are kept there.
+    pub etcd: EtcdOptions,
     /// Where backend plugins are; empty for none.
     pub plugin_dir: PathBuf,
     /// Logging.

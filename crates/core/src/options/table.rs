@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AggregatorOptions, AuthOptions, DataplaneOptions, LimitOptions, LogFormat, LogOptions, Options,
-    StorageKind, TlsOptions,
+    AggregatorOptions, AuthOptions, DataplaneOptions, EtcdOptions, LimitOptions, LogFormat, LogOptions,
+    Options, StorageKind, TlsOptions, etcd,
 };
 use crate::toggles::Toggles;
 
@@ -92,6 +92,55 @@ pub const TABLE: &[OptionSpec] = &[
         allowed: "a whole number of seconds from 1 to 600",
         help: "how long a plugin may take to start",
         set: |o, text| seconds(text, 1..=600, &mut o.dataplane.start_timeout),
+    },
+    OptionSpec {
+        key: "etcd.ca_file",
+        default: "",
+        allowed: "a path; needed for https endpoints, whose certificates nothing else vouches for",
+        help: "the CA that signs etcd's certificates, in PEM",
+        set: |o, text| path(text, &mut o.etcd.ca_file),
+    },
+    OptionSpec {
+        key: "etcd.cert_file",
+        default: "",
+        allowed: "a path; empty for none",
+        help: "the certificate that is shown to etcd, in PEM",
+        set: |o, text| path(text, &mut o.etcd.cert_file),
+    },
+    OptionSpec {
+        key: "etcd.compaction_interval_seconds",
+        default: "300",
+        allowed: "a whole number of seconds from 1 to 86400; 0 leaves compaction to others",
+        help: "how often etcd's history is compacted, for all its users; one to two intervals of it are kept",
+        set: |o, text| seconds(text, 0..=86_400, &mut o.etcd.compaction_interval),
+    },
+    OptionSpec {
+        key: "etcd.endpoints",
+        default: "",
+        allowed: "https://HOST[:PORT], or http:// on this machine, joined by commas; empty unless storage is etcd",
+        help: "the members of the etcd cluster",
+        set: |o, text| etcd::endpoints(text, &mut o.etcd.endpoints),
+    },
+    OptionSpec {
+        key: "etcd.key_file",
+        default: "",
+        allowed: "a path; empty for none",
+        help: "the private key of that certificate, in PEM",
+        set: |o, text| path(text, &mut o.etcd.key_file),
+    },
+    OptionSpec {
+        key: "etcd.prefix",
+        default: "/detectviz",
+        allowed: "a path of letters, digits, '.', '_' and '-', such as /detectviz",
+        help: "what all keys in etcd begin with; servers with the same prefix serve the same objects",
+        set: |o, text| etcd::prefix(text, &mut o.etcd.prefix),
+    },
+    OptionSpec {
+        key: "etcd.request_timeout_seconds",
+        default: "5",
+        allowed: "a whole number of seconds from 1 to 60",
+        help: "how long etcd may take over one call",
+        set: |o, text| seconds(text, 1..=60, &mut o.etcd.request_timeout),
     },
     OptionSpec {
         key: "limits.cache_window_bytes",
@@ -210,6 +259,7 @@ impl Default for Options {
             bind_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             secure_port: 0,
             storage: StorageKind::default(),
+            etcd: EtcdOptions::default(),
             plugin_dir: PathBuf::new(),
             log: LogOptions::default(),
             auth: AuthOptions::default(),

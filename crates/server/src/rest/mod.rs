@@ -132,6 +132,11 @@ fn store_fault(fault: StoreError) -> Status {
             let message = format!("the store cannot be reached: {reason}");
             Status::failure(Reason::ServiceUnavailable, message).retry_after(1)
         }
+        StoreError::Uncertain { reason } => {
+            let message =
+                format!("the write was sent, and whether it happened is unknown; read to find out: {reason}");
+            Status::failure(Reason::Timeout, message)
+        }
         StoreError::TooLarge { bytes, max, .. } => Status::failure(
             Reason::RequestEntityTooLarge,
             format!("the object has {bytes} bytes with its key, at most {max} can be stored"),

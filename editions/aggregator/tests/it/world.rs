@@ -172,6 +172,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         bind_address: [127, 0, 0, 1].into(),
         secure_port: 0,
         storage: StorageKind::Memory,
+        etcd: Default::default(),
         plugin_dir: PathBuf::new(),
         log: Default::default(),
         auth: Default::default(),
