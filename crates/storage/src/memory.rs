@@ -104,7 +104,7 @@ impl Store for Memory {
     }
 
     fn known_revision(&self) -> Option<Revision> {
-        self.published.load().ok().map(|index| index.revision())
+        self.published().load().ok().map(|index| index.revision())
     }
 
     async fn oldest_revision(&self) -> Result<Revision, StoreError> {
