@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::support::{CONFIG_MAPS, config_map, create, version};
 
 /// Bytes of one object: enough of them fill every buffer on the way, and the window.
-const BYTES: usize = 200_000;
-const CHANGES: usize = 250;
+const BYTES: usize = 100_000;
+const CHANGES: usize = 200;
 
 fn server() -> Server {
     Server::builder(editions()[0]).config("[limits]\ncache_window_bytes = 1048576\n").start()

@@ -26,7 +26,7 @@ const MAX_MESSAGE: usize = 64 * 1024;
 /// How often a client is asked whether it is still there, and how long it may be silent.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(50));
 /// How long a client may take to read a message, and to answer a close.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The place where a connection finds what it becomes.

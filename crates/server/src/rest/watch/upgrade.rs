@@ -1,12 +1,12 @@
 //! A watch over WebSocket: the same events, a message each, for clients that cannot read a body while it comes. What is
 //! checked here is the handshake; the rest of the request has passed what every request passes.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use detectviz_api::{Reason, Status};
 use detectviz_core::http::{Body, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::super::Call;
 use crate::upgrade::{BEARER_PROTOCOL, Messages, protocols, wants_websocket};
@@ -40,8 +40,14 @@ pub(super) fn wanted(call: &Call) -> Result<Option<Upgrade>, Status> {
     }
     refuse_foreign_pages(headers)?;
     let (protocol, messages) = choose(headers);
-    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(Status::internal)?;
+    let accept = HeaderValue::from_str(&accept(key)).map_err(Status::internal)?;
     Ok(Some(Upgrade { accept, protocol, messages }))
+}
+
+/// What proves that the handshake was understood (RFC 6455, section 4.2.2). Nothing is kept secret by it.
+fn accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }
 
 /// A browser shows its user's client certificate to whatever server a page names, and WebSockets know no CORS: without
@@ -102,6 +108,11 @@ mod tests {
         let pairs =
             pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
         pairs.collect()
+    }
+
+    #[test]
+    fn the_key_of_the_rfc_has_the_answer_of_the_rfc() {
+        assert_eq!(accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
