@@ -186,9 +186,13 @@ pub fn status_form(accept: Option<&str>) -> Form {
 /// # Errors
 /// 406 naming what is offered.
 pub fn presentation(accept: Option<&str>) -> Result<Presentation, Status> {
-    choose(accept, "application/json;stream=watch", |media| {
-        if media.covers(JSON) { presented(media) } else { None }
-    })
+    choose(
+        accept,
+        "application/json;stream=watch",
+        |media| {
+            if media.covers(JSON) { presented(media) } else { None }
+        },
+    )
 }
 
 fn presented(media: &MediaType<'_>) -> Option<Presentation> {
@@ -231,8 +235,7 @@ mod tests {
     #[test]
     fn the_clients_order_decides() {
         use {Encoding::*, MetaVersion::*, Presentation::*};
-        let kubectl =
-            format!("{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json");
+        let kubectl = format!("{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json");
         for (accept, presentation, encoding) in [
             (None, Object, Json),
             (Some("*/*"), Object, Json),
