@@ -63,6 +63,7 @@ impl Chain {
         let span = tracing::debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         let measured = self.metrics.start();
         let head = request.method() == http::Method::HEAD;
+        let asked = render::Asked::by(&request);
         let mut seen = None;
         let answer = async {
             // Parsed once: what is authorized below is what is executed.
@@ -83,7 +84,7 @@ impl Chain {
             Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
-        let response = render::response(outcome, &id);
+        let response = render::response(outcome, &id, &asked, seen.as_ref());
         let response = if head { render::without_body(response) } else { response };
         measured.finish(seen.as_ref(), response.status());
         response
@@ -91,13 +92,13 @@ impl Chain {
 
     /// Answers a request of this server to itself, under an identity that needs no proof.
     pub async fn answer_as(&self, identity: Identity, request: Request) -> Response {
-        let id = layers::request_id();
+        let (id, asked) = (layers::request_id(), render::Asked::by(&request));
         let answer = async {
             let info = layers::request_info(&request)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
             self.execute(info, identity, request).await
         };
-        render::response(layers::guard_panics(answer).await, &id)
+        render::response(layers::guard_panics(answer).await, &id, &asked, None)
     }
 
     async fn execute(
@@ -109,9 +110,10 @@ impl Chain {
         if let Some(page) = self.endpoints.answer(&info, &request)? {
             return Ok(page);
         }
+        let timeout = layers::timeout(&info, self.request_timeout)?;
         let handler = self.delegates.route(&info).ok_or_else(Status::no_such_path)?;
         let exempt = info.is_long_running();
         let answer = handler.handle(Arc::new(Context { info, identity }), request);
-        if exempt { answer.await } else { layers::deadline(self.request_timeout, answer).await }
+        if exempt { answer.await } else { layers::deadline(timeout, answer).await }
     }
 }
