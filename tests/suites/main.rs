@@ -11,5 +11,6 @@ mod crash;
 mod dataplane;
 mod editions;
 mod kubectl;
+mod reads;
 mod support;
 mod watch;
