@@ -35,8 +35,8 @@ pub struct ListOptions {
     pub allow_bookmarks: bool,
     /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version.
     pub send_initial_events: Option<bool>,
-    /// After how many seconds the server may end the watch.
-    pub timeout_seconds: Option<u64>,
+    /// After how many seconds the server ends the watch; 0 leaves it to the server, and a negative one is over already.
+    pub timeout_seconds: Option<i64>,
 }
 
 impl ListOptions {
@@ -56,7 +56,7 @@ impl ListOptions {
             continue_token: given(query, "continue").map(str::to_owned),
             allow_bookmarks: query.flag("allowWatchBookmarks"),
             send_initial_events: query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents")),
-            timeout_seconds: timeout_seconds(query)?,
+            timeout_seconds: number(query, "timeoutSeconds")?,
         };
         if options.continue_token.is_some() && options.resource_version.is_some_and(|version| version > 0) {
             return Err(Status::bad_request(
@@ -151,11 +151,6 @@ fn version_match(query: &Query) -> Option<VersionMatch> {
 fn limit(query: &Query) -> Result<Option<usize>, Status> {
     let limit = number(query, "limit")?.filter(|limit| *limit > 0);
     Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
-}
-
-fn timeout_seconds(query: &Query) -> Result<Option<u64>, Status> {
-    let negative = |_| Status::bad_request("invalid timeoutSeconds: must not be negative");
-    number(query, "timeoutSeconds")?.map(u64::try_from).transpose().map_err(negative)
 }
 
 fn number(query: &Query, key: &str) -> Result<Option<i64>, Status> {
@@ -335,7 +330,7 @@ mod tests {
             ("sendInitialEvents=true", true, 422),
             ("resourceVersionMatch=Exact&resourceVersion=1", true, 422),
             ("labelSelector=%3D", false, 400),
-            ("timeoutSeconds=-1", true, 400),
+            ("timeoutSeconds=soon", true, 400),
             ("resourceVersionMatch=Newest&resourceVersion=1", false, 422),
             ("resourceVersionMatch=Exact&resourceVersion=0", false, 422),
             ("resourceVersionMatch=NotOlderThan&resourceVersion=0&continue=x", false, 422),

@@ -4,6 +4,7 @@ mod forms;
 mod negotiation;
 mod pages;
 mod selectors;
+mod streams;
 mod versions;
 
 use detectviz_tests::{Answer, Client};

@@ -16,7 +16,6 @@ fn accept_headers_are_answered_or_406() {
         let admin = server.admin();
         create(&admin, CONFIG_MAPS, &config_map("a", "x"));
         let one = format!("{CONFIG_MAPS}/a");
-        let watch = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds=1");
         for path in [&one, CONFIG_MAPS] {
             for (header, kind) in [
                 ("*/*", "application/json"),
@@ -49,6 +48,16 @@ fn accept_headers_are_answered_or_406() {
                 assert_eq!(status["message"], OFFERED, "{path} {header}");
             }
         }
+    });
+}
+
+#[test]
+fn what_a_path_cannot_be_shown_as_is_406_before_anything_is_done() {
+    variants(|server| {
+        let admin = server.admin();
+        create(&admin, CONFIG_MAPS, &config_map("a", "x"));
+        let one = format!("{CONFIG_MAPS}/a");
+        let watch = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds=1");
         for (path, header, message) in [
             (watch.as_str(), "application/yaml", STREAMED),
             (&watch, "application/vnd.kubernetes.protobuf", STREAMED),

@@ -1,6 +1,6 @@
 //! Label and field selectors, and what of the keys they spare.
 
-use detectviz_tests::variants;
+use detectviz_tests::{Client, variants};
 use serde_json::{Value, json};
 
 use super::{joined, refuse};
@@ -17,28 +17,33 @@ fn event(name: &str, kind: &str, component: &str) -> Value {
     })
 }
 
+/// Config maps of two namespaces, and two events.
+fn prepare(admin: &Client) {
+    create(
+        admin,
+        "/api/v1/namespaces",
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}),
+    );
+    for (namespace, name, labels) in [
+        ("default", "a", json!({"tier": "front", "n": "1"})),
+        ("default", "ab", json!({"tier": "front", "n": "2"})),
+        ("default", "b", json!({"tier": "back", "example.com/x": ""})),
+        ("default", "c", json!({})),
+        ("other", "a", json!({"tier": "back"})),
+    ] {
+        let mut object = config_map(name, "x");
+        object["metadata"]["labels"] = labels;
+        create(admin, &format!("/api/v1/namespaces/{namespace}/configmaps"), &object);
+    }
+    create(admin, EVENTS, &event("one", "Warning", "tests"));
+    create(admin, EVENTS, &event("two", "Normal", "others"));
+}
+
 #[test]
 fn selectors_select() {
     variants(|server| {
         let admin = server.admin();
-        create(
-            &admin,
-            "/api/v1/namespaces",
-            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}),
-        );
-        for (namespace, name, labels) in [
-            ("default", "a", json!({"tier": "front", "n": "1"})),
-            ("default", "ab", json!({"tier": "front", "n": "2"})),
-            ("default", "b", json!({"tier": "back", "example.com/x": ""})),
-            ("default", "c", json!({})),
-            ("other", "a", json!({"tier": "back"})),
-        ] {
-            let mut object = config_map(name, "x");
-            object["metadata"]["labels"] = labels;
-            create(&admin, &format!("/api/v1/namespaces/{namespace}/configmaps"), &object);
-        }
-        create(&admin, EVENTS, &event("one", "Warning", "tests"));
-        create(&admin, EVENTS, &event("two", "Normal", "others"));
+        prepare(&admin);
         for (path, query, names) in [
             (CONFIG_MAPS, "labelSelector=tier+in+(front,none)", "a,ab"),
             (CONFIG_MAPS, "labelSelector=tier+notin+(front)", "b,c"),
@@ -74,6 +79,13 @@ fn selectors_select() {
         ] {
             assert_eq!(joined(&admin.get(format!("{path}?{query}")).expect(200)), names, "{path}?{query}");
         }
+    });
+}
+
+#[test]
+fn selectors_that_cannot_be_read_are_refused() {
+    variants(|server| {
+        let admin = server.admin();
         let bad = |message: &'static str| (400, "BadRequest", message);
         refuse(
             &admin,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use detectviz_tests::{Client, variants};
+use detectviz_tests::{Client, Server, Storage, editions, variants};
 use serde_json::{Value, json};
 
 use super::{joined, refuse};
@@ -196,7 +196,7 @@ fn any_version_never_goes_back() {
 }
 
 /// Writes the object so often that what is remembered of its history goes beyond `bytes`.
-pub(super) fn churn(client: &Client, name: &str, size: usize, times: usize) {
+fn churn(client: &Client, name: &str, size: usize, times: usize) {
     let value = "x".repeat(size);
     for round in 0..times {
         let object: Value = config_map(name, &format!("{round}{value}"));
@@ -205,42 +205,56 @@ pub(super) fn churn(client: &Client, name: &str, size: usize, times: usize) {
 }
 
 #[test]
-fn what_the_cache_forgot_the_store_still_has_and_then_it_is_expired() {
+fn what_the_cache_forgot_the_store_still_has() {
     variants(|server| {
         let admin = server.admin();
-        for name in ["a", "b", "c", "d"] {
-            create(&admin, CONFIG_MAPS, &config_map(name, "1"));
-        }
-        let first = admin.get(format!("{CONFIG_MAPS}?limit=2")).expect(200);
-        let (old, token) = (version(&first), first["metadata"]["continue"].as_str().unwrap());
+        let (old, token) = begin(&admin);
         let exact = format!("{CONFIG_MAPS}?resourceVersion={old}&resourceVersionMatch=Exact");
-        let next = format!("{CONFIG_MAPS}?limit=1&continue={token}");
         let before = admin.get(&exact).expect(200);
         // More than the cache's window, less than the store's history.
         churn(&admin, "d", 100_000, 110);
         assert_eq!(admin.get(&exact).expect(200), before);
-        let page = admin.get(&next).expect(200);
+        let one = admin.get(format!("{exact}&fieldSelector=metadata.name%3Dd")).expect(200);
+        assert_eq!(one["items"], json!([before["items"][3]]));
+        let page = admin.get(format!("{CONFIG_MAPS}?limit=1&continue={token}")).expect(200);
         assert_eq!((joined(&page), version(&page)), ("c".into(), old));
         assert_eq!(page["metadata"]["remainingItemCount"], 1);
-        // More than both.
-        churn(&admin, "d", 1_000_000, 40);
+    });
+}
+
+/// Four objects: the version of their first page of two, and the token of the second.
+fn begin(admin: &Client) -> (u64, String) {
+    for name in ["a", "b", "c", "d"] {
+        create(admin, CONFIG_MAPS, &config_map(name, "1"));
+    }
+    let first = admin.get(format!("{CONFIG_MAPS}?limit=2")).expect(200);
+    (version(&first), first["metadata"]["continue"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_the_store_forgot_is_expired_and_a_list_goes_on_nevertheless() {
+    // Those whose history ends by its size; that of etcd ends by time.
+    for storage in [Storage::Embedded, Storage::Memory] {
+        let server = Server::builder(editions()[0]).storage(storage).start();
+        let admin = server.admin();
+        let (old, token) = begin(&admin);
+        churn(&admin, "d", 1_000_000, 110);
+        let exact = format!("{CONFIG_MAPS}?resourceVersion={old}&resourceVersionMatch=Exact");
         let status = admin.get(&exact).refused(410, "Expired");
         assert_eq!(status["message"], "The resourceVersion for the provided list is too old.");
-        let status = admin.get(&next).refused(410, "Expired");
-        assert!(
-            status["message"].as_str().unwrap().contains("or use the continue token in this response"),
-            "{status}"
-        );
+        let status = admin.get(format!("{CONFIG_MAPS}?limit=1&continue={token}")).refused(410, "Expired");
+        let message = status["message"].as_str().unwrap();
+        assert!(message.contains("or use the continue token in this response"), "{status}");
         let token = status["metadata"]["continue"].as_str().unwrap();
         create(&admin, CONFIG_MAPS, &config_map("bb", "new"));
         let page = admin.get(format!("{CONFIG_MAPS}?limit=2&continue={token}")).expect(200);
         assert_eq!(joined(&page), "bb,c", "behind the same key, in the newest state");
-        assert!(version(&page) > old);
+        assert!(version(&page) > old && page["metadata"]["remainingItemCount"] == 1);
         let token = page["metadata"]["continue"].as_str().unwrap();
         create(&admin, CONFIG_MAPS, &config_map("e", "newer"));
         let last = admin.get(format!("{CONFIG_MAPS}?limit=9&continue={token}")).expect(200);
         assert_eq!((joined(&last), version(&last)), ("d".into(), version(&page)), "one snapshot again");
         // An object's own version has no past.
         assert!(admin.get(format!("{CONFIG_MAPS}/d?resourceVersion={old}")).expect(200).is_object());
-    });
+    }
 }

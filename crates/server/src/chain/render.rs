@@ -14,6 +14,8 @@ pub(super) struct Asked {
     accept: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     uri: Uri,
+    /// The methods that the path may take.
+    allowed: Option<&'static str>,
 }
 
 impl Asked {
@@ -23,7 +25,13 @@ impl Asked {
             accept: header(header::ACCEPT),
             user_agent: header(header::USER_AGENT),
             uri: request.uri().clone(),
+            allowed: None,
         }
+    }
+
+    /// Takes note of what the request turned out to be about.
+    pub(super) fn about(&mut self, info: &RequestInfo) {
+        self.allowed = Some(allowed(info));
     }
 
     /// The status as the client reads it best.
@@ -80,17 +88,12 @@ pub(super) fn without_body(response: Response) -> Response {
 }
 
 /// The final answer: errors rendered as they were asked for, and the headers that every answer carries.
-pub(super) fn response(
-    outcome: Result<Response, Status>,
-    id: &str,
-    asked: &Asked,
-    info: Option<&RequestInfo>,
-) -> Response {
+pub(super) fn response(outcome: Result<Response, Status>, id: &str, asked: &Asked) -> Response {
     let mut response = outcome.unwrap_or_else(|status| asked.response(&status));
     let refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
-    if let Some(info) = info.filter(|_| refused) {
-        headers.entry(header::ALLOW).or_insert(HeaderValue::from_static(allowed(info)));
+    if let Some(allowed) = asked.allowed.filter(|_| refused) {
+        headers.entry(header::ALLOW).or_insert(HeaderValue::from_static(allowed));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("audit-id", id);

@@ -14,7 +14,7 @@ pub(crate) const MIN_GZIP: usize = 128 * 1024;
 /// About how many compressed bytes are sent at once.
 const CHUNK: usize = 16 * 1024;
 /// The most chunks that are compressed before others get a turn and the client what there is.
-const MAX_CHUNKS: usize = 8;
+const MAX_CHUNKS: usize = 4;
 
 /// A body, compressed as fast as possible.
 pub(crate) struct Gzip {

@@ -111,8 +111,8 @@ fn protocol() -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .pipeline_flush(true);
+        // Never `pipeline_flush`: with it, what a client does not read is buffered without end.
+        .max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

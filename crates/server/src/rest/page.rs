@@ -145,6 +145,11 @@ fn invalid(why: &dyn std::fmt::Display) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use detectviz_storage::cache::{Cache, CacheOptions};
+    use detectviz_storage::memory::Memory;
+    use detectviz_storage::{Compare, Op, Store as _, Txn};
+    use proptest::prelude::*;
+    use std::sync::Arc;
 
     const BASE: &str = "/registry/core/configmaps/root/default/";
 
@@ -178,5 +183,45 @@ mod tests {
         assert_eq!(next, Token { v: FORM.into(), rv: NEWEST, after: "a".into(), left: None });
         let json: serde_json::Value = serde_json::from_slice(&status.to_json()).unwrap();
         assert_eq!(json["metadata"]["continue"], status.continue_token);
+    }
+
+    /// A cache over keys of three namespaces and of another resource.
+    async fn stored() -> (Arc<Memory>, Arc<Cache>) {
+        let store = Memory::new();
+        for key in ["core/configmaps/root/aa/x", "core/configmaps/root/zz/x", "core/secrets/root/default/a"]
+            .map(|key| format!("/registry/{key}"))
+            .into_iter()
+            .chain(["a", "m"].map(|name| format!("{BASE}{name}")))
+        {
+            let value = bytes::Bytes::from_static(br#"{"metadata":{"name":"n"}}"#);
+            store.txn(Txn::new(key, Compare::Absent, Op::Put(value))).await.unwrap();
+        }
+        let cache = Cache::start(store.clone(), CacheOptions::default()).await.unwrap();
+        (store, cache)
+    }
+
+    proptest! {
+        #[test]
+        fn any_token_is_read_or_refused(text in "[A-Za-z0-9_-]{0,60}", json in "\\PC{0,40}") {
+            for text in [text, URL_SAFE_NO_PAD.encode(json)] {
+                prop_assert!(Token::parse(&text).map_or_else(|fault| fault.code == 400, |token| token.v == FORM));
+            }
+        }
+
+        #[test]
+        fn no_token_leaves_the_keys_of_its_path(after in "(\\.\\./|/|[a-z]|\u{0}|\u{10ffff}|aa/x|default/|registry){0,8}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (store, cache) = stored().await;
+                let cached = Source::Cached(cache.list("/registry/core/configmaps/root/", BASE));
+                let stored = Source::Stored(store.range(BASE, None).await.unwrap());
+                for source in [cached, stored] {
+                    let inside = source.after(&format!("{BASE}{after}")).all(|object| object.key.starts_with(BASE));
+                    prop_assert!(inside, "{after:?}");
+                    prop_assert_eq!(source.after("").count(), 2);
+                }
+                Ok(())
+            })?;
+        }
     }
 }

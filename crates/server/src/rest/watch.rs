@@ -103,8 +103,8 @@ impl Events {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let timeout = options
             .timeout_seconds
-            .filter(|seconds| *seconds > 0)
-            .map_or_else(default_timeout, Duration::from_secs);
+            .filter(|seconds| *seconds != 0)
+            .map_or_else(default_timeout, |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
         Self {
             resource: Arc::clone(&call.resource),
             view,
