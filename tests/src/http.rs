@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::watch::Watch;
+use crate::watch::{Transport, Watch};
 use crate::wire::{Connection, Endpoint, Head};
 
 /// A client with a certificate, a token, or nothing. Each request has a connection of its own.
@@ -16,6 +16,7 @@ pub struct Client {
 }
 
 /// A request that is being put together.
+#[derive(Clone)]
 pub struct Request<'a> {
     client: &'a Client,
     method: &'a str,
@@ -46,6 +47,13 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name.to_owned(), value.to_owned()));
         client
+    }
+
+    /// The same client, for which the kernel keeps little that it has not read.
+    #[must_use]
+    pub fn small_buffer(&self) -> Self {
+        let endpoint = Arc::new(self.endpoint.with_small_buffer());
+        Self { endpoint, headers: self.headers.clone() }
     }
 
     /// The same client with a bearer token.
@@ -85,7 +93,15 @@ impl Client {
     /// # Panics
     /// When the server refuses it.
     pub fn watch(&self, path: impl Into<String>) -> Watch {
-        Watch::open(&self.request("GET", path))
+        self.watch_over(Transport::Http1, path)
+    }
+
+    /// A watch over the given transport.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn watch_over(&self, transport: Transport, path: impl Into<String>) -> Watch {
+        Watch::open(&self.request("GET", path), transport)
     }
 
     /// A connection of its own, for bytes and for many requests.
@@ -165,6 +181,18 @@ impl Request<'_> {
 
     pub(crate) fn connect(&self) -> io::Result<Connection> {
         self.client.connect()
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.client.endpoint
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
     }
 
     pub(crate) fn asked(&self) -> String {

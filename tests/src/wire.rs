@@ -3,8 +3,10 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -18,7 +20,12 @@ pub(crate) struct Endpoint {
     address: SocketAddr,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
+    /// Whether the kernel keeps little that was not read.
+    small_buffer: bool,
 }
+
+/// Bytes of a small receive buffer.
+const SMALL_BUFFER: usize = 64 * 1024;
 
 impl Endpoint {
     pub(crate) fn new(
@@ -40,16 +47,37 @@ impl Endpoint {
             }
         };
         let name = ServerName::try_from(name.to_owned()).expect("use a server name");
-        Self { address, name, tls: Arc::new(config) }
+        Self { address, name, tls: Arc::new(config), small_buffer: false }
+    }
+
+    pub(crate) fn with_small_buffer(&self) -> Self {
+        Self { small_buffer: true, ..self.clone() }
+    }
+
+    /// Sets what the endpoint wants of a new connection.
+    pub(crate) fn prepare(&self, socket: impl AsFd) -> io::Result<()> {
+        if self.small_buffer {
+            set_socket_recv_buffer_size(socket, SMALL_BUFFER)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn host(&self) -> SocketAddr {
         self.address
     }
 
+    pub(crate) fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
+    pub(crate) fn tls(&self) -> ClientConfig {
+        ClientConfig::clone(&self.tls)
+    }
+
     pub(crate) fn connect(&self) -> io::Result<Connection> {
         let socket = TcpStream::connect(self.address)?;
         socket.set_nodelay(true)?;
+        self.prepare(&socket)?;
         // What hangs fails as a read that timed out.
         socket.set_read_timeout(Some(BOUND))?;
         socket.set_write_timeout(Some(BOUND))?;
@@ -104,6 +132,11 @@ impl Connection {
                 None => return Err(invalid(format!("no header: {line:?}"))),
             }
         }
+    }
+
+    /// The stream, of which some bytes may be read already.
+    pub(crate) fn stream(&mut self) -> &mut BufReader<StreamOwned<ClientConnection, TcpStream>> {
+        &mut self.0
     }
 
     fn line(&mut self) -> io::Result<String> {

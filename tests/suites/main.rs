@@ -12,5 +12,6 @@ mod dataplane;
 mod editions;
 mod kubectl;
 mod reads;
+mod store;
 mod support;
 mod watch;

@@ -1,5 +1,9 @@
 //! Watches: no event is lost, none comes twice, and each end is told from a cut.
 
+mod slow;
+mod table;
+mod websocket;
+
 use std::collections::BTreeSet;
 
 use detectviz_tests::{Server, editions, variants};

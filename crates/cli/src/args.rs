@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Editions(Shown),
     /// Show the effective configuration and where each value comes from
     Config(Shown),
+    /// Back up, restore, check or compact the embedded store
+    #[command(subcommand)]
+    Store(Store),
     /// Show version, edition, commit and compiler
     Version(Version),
 }
@@ -69,6 +72,73 @@ pub(crate) struct Version {
     pub(crate) output: Output,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Write everything that is in the store to one file; a server may be running
+    ///
+    /// Everything that the server acknowledged before the command is in the file, without the history that led to it.
+    /// The file holds the objects as they are, Secrets included; only its owner may read it.
+    #[command(after_help = "Examples:\n  detectviz store backup --data-dir ./data backup-1\n  \
+                            detectviz store backup --data-dir ./data --force -o json nightly")]
+    Backup(Backup),
+    /// Put the content of a backup in the place of the store; no server may be running
+    ///
+    /// The replaced store is moved aside, never deleted. The revision is raised beyond any that either store handed out,
+    /// so that clients that watch or hold an object of the replaced store list again instead of being misled.
+    #[command(after_help = "Examples:\n  detectviz store restore --data-dir ./data backup-1\n  \
+                            detectviz store restore --data-dir ./elsewhere backup-1    # look at a backup")]
+    Restore(Restore),
+    /// Read everything in the store, count it, and name what is damaged; a server may be running
+    ///
+    /// Ends with exit code 1 when anything is damaged.
+    #[command(after_help = "Examples:\n  detectviz store check --data-dir ./data\n  \
+                            detectviz store check --data-dir ./data -o json")]
+    Check(Stored),
+    /// Forget all history and replace the log by a checkpoint; no server may be running
+    ///
+    /// A running server compacts by itself: this is for making a folder small before it is moved.
+    #[command(after_help = "Example:\n  detectviz store compact --data-dir ./data")]
+    Compact(Stored),
+}
+
+/// Which store, and how to print.
+#[derive(Args, Debug)]
+pub(crate) struct Stored {
+    /// Configuration file, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's data folder [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Print a table for people, or JSON for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) stored: Stored,
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) stored: Stored,
+    /// The backup to read
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// By how much the revision is raised above the newest one that is found
+    #[arg(long, value_name = "N", default_value_t = 1_000_000_000)]
+    pub(crate) bump_revision: u64,
+}
+
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -97,6 +167,14 @@ impl Serve {
             Flag { key: format!("feature_toggles.{name}"), flag: "--toggle".into(), value: value.into() }
         });
         Sources { config: self.config.clone(), flags: flags.into_iter().flatten().chain(toggles).collect() }
+    }
+}
+
+impl Stored {
+    pub(crate) fn sources(&self) -> Sources {
+        let data_dir = self.data_dir.clone();
+        let flags = data_dir.map(|value| Flag { key: "data_dir".into(), flag: "--data-dir".into(), value });
+        Sources { config: self.config.clone(), flags: flags.into_iter().collect() }
     }
 }
 

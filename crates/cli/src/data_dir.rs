@@ -27,13 +27,18 @@ impl DataDir {
 
     /// Where the embedded store is.
     pub(crate) fn store(&self) -> PathBuf {
-        self.path.join("store")
+        store(&self.path)
     }
 
     /// Where the administrator's kubeconfig is.
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
         self.path.join("admin.kubeconfig")
     }
+}
+
+/// Where the embedded store of a data folder is.
+pub(crate) fn store(data_dir: &Path) -> PathBuf {
+    data_dir.join("store")
 }
 
 fn lock(path: &Path) -> anyhow::Result<File> {

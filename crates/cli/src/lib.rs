@@ -5,6 +5,7 @@ mod args;
 mod data_dir;
 mod print;
 mod serve;
+mod store;
 mod telemetry;
 
 pub use detectviz_core::Edition;
@@ -42,6 +43,7 @@ fn dispatch(edition: Edition, arguments: &Arguments) -> anyhow::Result<()> {
         Command::Config(shown) => {
             print::config(&Loaded::load(&shown.sources(), &table.toggles())?, shown.output)
         }
+        Command::Store(store) => store::run(&table, store),
         Command::Version(shown) => print::version(edition, shown.output),
     }
 }

@@ -6,7 +6,7 @@ use detectviz_core::Edition;
 use detectviz_core::edition::Report;
 use detectviz_core::options::Loaded;
 use serde_json::json;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use crate::args::Output;
 
@@ -31,6 +31,13 @@ fn say(line: &str) -> anyhow::Result<()> {
             Err(fault).context("write to standard output")
         }
         _ => Ok(()),
+    }
+}
+
+/// Shows a person at a terminal what is being done; nobody else.
+pub(crate) fn progress(step: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{step} ...");
     }
 }
 
@@ -79,11 +86,13 @@ pub(crate) fn config(loaded: &Loaded, output: Output) -> anyhow::Result<()> {
     table(&rows)
 }
 
-fn json_document(document: &serde_json::Value) -> anyhow::Result<()> {
+/// Prints a document for programs.
+pub(crate) fn json_document(document: &serde_json::Value) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(document)?)
 }
 
-fn table(rows: &[Vec<String>]) -> anyhow::Result<()> {
+/// Prints rows in columns.
+pub(crate) fn table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

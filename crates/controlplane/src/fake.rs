@@ -88,7 +88,7 @@ impl Fake {
     pub(crate) fn view(&self, path: &str) -> Objects {
         let items = self.list(&resource(path));
         let objects = items.into_iter().map(|item| (meta::name(&item).to_owned(), Arc::new(item)));
-        Arc::new(objects.collect())
+        objects.collect()
     }
 
     /// The names of all objects in a namespace.

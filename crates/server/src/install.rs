@@ -12,11 +12,16 @@ use detectviz_storage::keys::resource_prefix;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::admission::AdmissionChain;
+use crate::metrics::WatchCounts;
 use crate::resource::{Backend, Resource};
 use crate::rest::Served;
 use crate::strategy::Strategy;
+
+/// The number of the next resource.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Makes resources of definitions.
 pub struct Installer {
@@ -90,6 +95,8 @@ impl Installer {
                     admission: self.admission.clone(),
                     max_body_bytes: self.max_body_bytes,
                     context: self.context.clone(),
+                    number: NUMBER.fetch_add(1, Ordering::Relaxed),
+                    watches: WatchCounts::default(),
                 })
             })
             .collect()
@@ -162,6 +169,11 @@ impl Resources {
             self.0.values().map(|served| &*served.0).filter(|resource| resource.gvr.group_version() == *gv);
         let by_name: BTreeMap<_, _> = of_gv.map(|resource| (&resource.gvr.resource, resource)).collect();
         by_name.into_values().collect()
+    }
+
+    /// All resources, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Resource> {
+        self.0.values().map(|served| &*served.0)
     }
 
     /// The resource called `gvr`.

@@ -9,10 +9,12 @@ mod encode;
 pub mod endpoints;
 pub mod install;
 pub mod listener;
+pub mod metrics;
 pub mod pki;
 pub mod resource;
 pub mod rest;
 pub mod strategy;
+mod upgrade;
 
 pub use chain::{Chain, InProcess};
 pub use install::{Installer, Link, Resources};

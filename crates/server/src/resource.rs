@@ -10,6 +10,7 @@ use detectviz_storage::cache::Cache;
 use std::sync::Arc;
 
 use crate::admission::AdmissionChain;
+use crate::metrics::WatchCounts;
 use crate::strategy::Strategy;
 
 /// Where objects are kept, and from where they are read.
@@ -36,6 +37,9 @@ pub struct Resource {
     pub(crate) admission: AdmissionChain,
     pub(crate) max_body_bytes: usize,
     pub(crate) context: RunContext,
+    /// Tells it from every other resource that this process has served.
+    pub(crate) number: u32,
+    pub(crate) watches: WatchCounts,
 }
 
 impl Resource {

@@ -148,6 +148,11 @@ pub trait Store: Send + Sync + 'static {
     /// The revision of the last durable write.
     async fn current_revision(&self) -> Result<Revision, StoreError>;
 
+    /// The same, where the store knows it without asking anybody; reads that want the newest then cost no question.
+    fn known_revision(&self) -> Option<Revision> {
+        None
+    }
+
     /// The oldest revision that can be read, and watched after; the history before it is forgotten.
     async fn oldest_revision(&self) -> Result<Revision, StoreError>;
 

@@ -1,7 +1,7 @@
 //! What every store has to do, as functions on a fresh store: a failed expectation panics.
 //! [`contract_tests!`](crate::contract_tests) makes a test of each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -14,7 +14,8 @@ macro_rules! contract_tests {
     ($name:ident, $open:expr) => {
         $crate::contract_tests!($name, $open; create_update_delete, conflicts_change_nothing, ranges_are_in_key_order,
             old_revisions_can_be_read, future_revisions_are_refused, compaction_forgets_history,
-            watch_is_ordered_and_complete, watch_resumes_anywhere, one_racing_writer_wins, close_ends_everything);
+            watch_is_ordered_and_complete, watch_resumes_anywhere, one_racing_writer_wins, a_lifetime_ends_a_key,
+            close_ends_everything);
     };
     ($name:ident, $open:expr; $($case:ident),*) => {
         mod $name {
@@ -275,6 +276,41 @@ pub async fn one_racing_writer_wins(store: Shared) {
     for revision in 2..10 {
         assert_eq!(race(&store, Compare::ModRevision(revision)).await, (revision + 1, 15));
     }
+}
+
+/// A lifetime that no case waits for.
+const LONG: Duration = Duration::from_secs(3600);
+
+async fn write_for(store: &Shared, key: &str, compare: Compare, lifetime: Option<Duration>) {
+    let outcome = store.txn(Txn { lifetime, ..Txn::new(key, compare, value("v")) }).await;
+    assert!(matches!(outcome, Ok(TxnOutcome::Committed { .. })), "write {key}: {outcome:?}");
+}
+
+/// A key whose lifetime is over is deleted by an ordinary event; the last write says what the lifetime is.
+pub async fn a_lifetime_ends_a_key(store: Shared) {
+    let soon = Some(Duration::from_secs(2));
+    for (key, lifetime) in [("/ends", soon), ("/lasts", soon), ("/later", soon), ("/sooner", Some(LONG))] {
+        write_for(&store, key, Compare::Absent, lifetime).await;
+    }
+    for (key, lifetime) in [("/lasts", None), ("/later", Some(LONG)), ("/sooner", soon)] {
+        write_for(&store, key, Compare::Any, lifetime).await;
+    }
+    let ends = get(&store, "/ends").await.expect("the lifetime is not over");
+    let mut watch = store.watch(8).await.expect("watch after the writes");
+    let mut ended = BTreeMap::new();
+    while ended.len() < 2 {
+        for event in watch.next().await.expect("watch goes on").expect("next batch").events {
+            let EventKind::Delete { previous } = &event.kind else { panic!("{event:?}") };
+            assert_eq!(event.revision, 9 + ended.len() as u64, "one revision for each deletion");
+            assert_eq!(previous, &ends.value);
+            ended.insert(event.key.to_string(), event.create_revision);
+        }
+    }
+    assert_eq!(ended, [("/ends".into(), 2), ("/sooner".into(), 5)].into());
+    assert_eq!(get(&store, "/ends").await, None);
+    assert_eq!(keys(&store, "/").await, ["/lasts", "/later"]);
+    // The key is like any other that was deleted.
+    assert_eq!(committed(&store, "/ends", Compare::Absent, value("again")).await, 11);
 }
 
 /// Closing ends watches and refuses what comes later.

@@ -1,86 +1,49 @@
 //! Think of the index as one immutable value per batch: a write makes the next [`Index`] from the current one (clones are
-//! O(1)), and [`Published`] swaps it in when it is durable. Old revisions are not stored: they are the newest state with
-//! the later events undone.
+//! O(1)), and [`Published`](crate::published::Published) swaps it in when it is durable. Old revisions are not stored:
+//! they are the newest state with the later events undone.
 
-use std::{
-    ops::Bound,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{ops::Bound, sync::Arc};
 
-use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use bytes::Bytes;
-use imbl::OrdMap;
-use tokio::sync::watch;
+use imbl::{OrdMap, OrdSet};
 
 use crate::{
-    Batch, Compare, Event, EventKind, KeyValue, Op, Range, Revision, StoreError, Txn, TxnOutcome, Watch,
-    WatchSource,
+    Compare, Event, EventKind, KeyValue, Op, Range, Revision, StoreError, Txn, TxnOutcome,
+    history::{History, HistoryLimits, Logged},
 };
 
 /// The revision of a store that was never written.
 pub(crate) const FIRST_REVISION: Revision = 1;
 
-/// The longest batch that a watch hands out.
-const WATCH_BATCH: usize = 1024;
+/// When a key ends, in whole seconds since 1970, so that those of one second are deleted together.
+pub(crate) type Deadline = u64;
 
-/// How much history stays in memory; it ends at whichever bound is reached first.
-#[derive(Clone, Copy, Debug)]
-pub struct HistoryLimits {
-    /// Events, over the whole keyspace.
-    pub events: usize,
-    /// Bytes of keys and values (new and previous) in them.
-    pub bytes: usize,
+/// A key as it is now, and when it ends if it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key_value: KeyValue,
+    pub(crate) expires: Option<Deadline>,
 }
 
-impl Default for HistoryLimits {
-    fn default() -> Self {
-        Self { events: 10_000, bytes: 64 << 20 }
-    }
+/// All keys of one state.
+pub(crate) type Entries = OrdMap<Arc<str>, Arc<Entry>>;
+
+/// A committed write: of the next revision in order.
+pub(crate) struct Write {
+    pub(crate) key: Arc<str>,
+    pub(crate) revision: Revision,
+    pub(crate) create_revision: Revision,
+    pub(crate) op: Op,
+    pub(crate) expires: Option<Deadline>,
 }
-
-/// An event, and what it takes to undo it.
-#[derive(Clone)]
-struct Logged {
-    event: Arc<Event>,
-    previous_revision: Revision,
-}
-
-impl Logged {
-    fn previous(&self) -> Option<KeyValue> {
-        let value = match &self.event.kind {
-            EventKind::Put { previous, .. } => previous.clone()?,
-            EventKind::Delete { previous } => previous.clone(),
-        };
-        let Event { key, create_revision, .. } = &*self.event;
-        let (key, create_revision) = (key.clone(), *create_revision);
-        Some(KeyValue { key, value, create_revision, mod_revision: self.previous_revision })
-    }
-
-    fn bytes(&self) -> usize {
-        let values = match &self.event.kind {
-            EventKind::Put { value, previous } => value.len() + previous.as_ref().map_or(0, Bytes::len),
-            EventKind::Delete { previous } => previous.len(),
-        };
-        self.event.key.len() + values
-    }
-}
-
-type Entries = OrdMap<Arc<str>, Arc<KeyValue>>;
 
 /// The whole keyspace at one revision, with the window of events that led there.
 #[derive(Clone)]
 pub(crate) struct Index {
     entries: Entries,
-    history: OrdMap<Revision, Logged>,
-    history_bytes: usize,
-    limits: HistoryLimits,
+    /// The keys that end, soonest first.
+    due: OrdSet<(Deadline, Arc<str>)>,
+    history: History,
     revision: Revision,
-    /// All events after this revision are in `history`.
-    oldest: Revision,
 }
 
 impl Index {
@@ -90,7 +53,8 @@ impl Index {
 
     /// The state of a checkpoint, from which no history is known.
     pub(crate) fn restored(entries: Entries, revision: Revision, limits: HistoryLimits) -> Self {
-        Self { entries, history: OrdMap::new(), history_bytes: 0, limits, revision, oldest: revision }
+        let due = entries.values().filter_map(|entry| due(entry)).collect();
+        Self { entries, due, history: History::new(revision, limits), revision }
     }
 
     pub(crate) fn revision(&self) -> Revision {
@@ -99,16 +63,21 @@ impl Index {
 
     /// The oldest revision that can be read, and watched after.
     pub(crate) fn oldest(&self) -> Revision {
-        self.oldest
+        self.history.oldest()
     }
 
     pub(crate) fn entries(&self) -> &Entries {
         &self.entries
     }
 
-    /// Decides a transaction, and makes its event the newest one when it is committed.
-    pub(crate) fn decide(&mut self, txn: Txn) -> (TxnOutcome, Option<Arc<Event>>) {
-        let current = self.entries.get(&txn.key).map(|entry| KeyValue::clone(entry));
+    /// Decides a transaction, and makes its event the newest one when it is committed. A written value ends at
+    /// `expires`.
+    pub(crate) fn decide(
+        &mut self,
+        txn: &Txn,
+        expires: Option<Deadline>,
+    ) -> (TxnOutcome, Option<Arc<Event>>) {
+        let current = self.entries.get(&txn.key).map(|entry| entry.key_value.clone());
         let holds = match (&current, txn.compare) {
             (None, Compare::Absent) => !matches!(txn.op, Op::Delete),
             (Some(current), Compare::ModRevision(expected)) => current.mod_revision == expected,
@@ -120,52 +89,56 @@ impl Index {
         }
         let revision = self.revision + 1;
         let create_revision = current.as_ref().map_or(revision, |current| current.create_revision);
-        let event = self.apply(txn.key, revision, create_revision, txn.op);
+        let (key, op) = (txn.key.clone(), txn.op.clone());
+        let event = self.apply(Write { key, revision, create_revision, op, expires });
         (TxnOutcome::Committed { revision, previous: current }, Some(event))
     }
 
-    /// Applies a committed write: the next revision in order.
-    pub(crate) fn apply(
-        &mut self,
-        key: Arc<str>,
-        revision: Revision,
-        create: Revision,
-        op: Op,
-    ) -> Arc<Event> {
-        let previous = match &op {
-            Op::Put(value) => {
-                let (key, value) = (key.clone(), value.clone());
-                let entry = KeyValue { key, value, create_revision: create, mod_revision: revision };
-                self.entries.insert(entry.key.clone(), Arc::new(entry))
-            }
-            Op::Delete => self.entries.remove(&key),
+    /// Applies a committed write.
+    pub(crate) fn apply(&mut self, write: Write) -> Arc<Event> {
+        let Write { key, revision, create_revision, op, .. } = &write;
+        let (key, revision, create_revision) = (key.clone(), *revision, *create_revision);
+        let value = if let Op::Put(value) = op { Some(value.clone()) } else { None };
+        let previous = self.patch(write);
+        let before = previous.as_ref().map(|previous| previous.key_value.value.clone());
+        let kind = match value {
+            Some(value) => EventKind::Put { value, previous: before },
+            None => EventKind::Delete { previous: before.unwrap_or_default() },
         };
-        let previous_revision = previous.as_ref().map_or(0, |previous| previous.mod_revision);
-        let previous = previous.map(|previous| previous.value.clone());
-        let kind = match op {
-            Op::Put(value) => EventKind::Put { value, previous },
-            Op::Delete => EventKind::Delete { previous: previous.unwrap_or_default() },
-        };
-        let event = Arc::new(Event { key, revision, create_revision: create, kind });
+        let event = Arc::new(Event { key, revision, create_revision, kind });
         self.revision = revision;
-        self.remember(Logged { event: event.clone(), previous_revision });
+        self.history.push(Logged { event: event.clone(), previous });
         event
     }
 
-    fn remember(&mut self, logged: Logged) {
-        self.history_bytes += logged.bytes();
-        self.history.insert(logged.event.revision, logged);
-        while self.history.len() > self.limits.events || self.history_bytes > self.limits.bytes {
-            let Some(&(first, _)) = self.history.get_min() else { break };
-            self.forget(first);
+    /// Changes the state alone: the revision and the history stay. Gives what was there.
+    pub(crate) fn patch(&mut self, write: Write) -> Option<Arc<Entry>> {
+        let Write { key, revision: mod_revision, create_revision, op, expires } = write;
+        let previous = match op {
+            Op::Put(value) => {
+                let key_value = KeyValue { key: key.clone(), value, create_revision, mod_revision };
+                self.due.extend(expires.map(|expires| (expires, key.clone())));
+                self.entries.insert(key, Arc::new(Entry { key_value, expires }))
+            }
+            Op::Delete => self.entries.remove(&key),
+        };
+        if let Some(ended) = previous.as_deref().and_then(due)
+            && Some(ended.0) != expires
+        {
+            self.due.remove(&ended);
         }
+        previous
     }
 
-    fn forget(&mut self, revision: Revision) {
-        if let Some(logged) = self.history.remove(&revision) {
-            self.history_bytes -= logged.bytes();
-        }
-        self.oldest = revision;
+    /// When the next key ends.
+    pub(crate) fn next_due(&self) -> Option<Deadline> {
+        self.due.get_min().map(|(deadline, _)| *deadline)
+    }
+
+    /// Deletions of keys that ended at `now` or before, at most `limit`.
+    pub(crate) fn expired(&self, now: Deadline, limit: usize) -> Vec<Txn> {
+        let ended = self.due.iter().take_while(|(deadline, _)| *deadline <= now).take(limit);
+        ended.map(|(_, key)| Txn::new(key.clone(), Compare::Any, Op::Delete)).collect()
     }
 
     /// Forgets the events up to a revision; one that is already forgotten changes nothing.
@@ -173,18 +146,16 @@ impl Index {
         if revision > self.revision {
             return Err(StoreError::FutureRevision { requested: revision, current: self.revision });
         }
-        for forgotten in self.oldest + 1..=revision {
-            self.forget(forgotten);
-        }
+        self.history.forget(revision);
         Ok(())
     }
 
-    fn check(&self, requested: Revision) -> Result<(), StoreError> {
+    pub(crate) fn check(&self, requested: Revision) -> Result<(), StoreError> {
         if requested > self.revision {
             return Err(StoreError::FutureRevision { requested, current: self.revision });
         }
-        if requested < self.oldest {
-            return Err(StoreError::Compacted { requested, oldest: self.oldest });
+        if requested < self.oldest() {
+            return Err(StoreError::Compacted { requested, oldest: self.oldest() });
         }
         Ok(())
     }
@@ -193,10 +164,11 @@ impl Index {
         let at = at.unwrap_or(self.revision);
         self.check(at)?;
         // What the first later event on the key replaced is what it held then.
-        match self.history.range(at + 1..).find(|(_, logged)| &*logged.event.key == key) {
-            Some((_, logged)) => Ok(logged.previous()),
-            None => Ok(self.entries.get(key).map(|entry| KeyValue::clone(entry))),
-        }
+        let entry = match self.history.after(at).find(|logged| &*logged.event.key == key) {
+            Some(logged) => logged.previous.as_ref(),
+            None => self.entries.get(key),
+        };
+        Ok(entry.map(|entry| entry.key_value.clone()))
     }
 
     pub(crate) fn range(&self, prefix: &str, at: Option<Revision>) -> Result<Range, StoreError> {
@@ -205,105 +177,67 @@ impl Index {
         let entries = self.entries_at(prefix, revision);
         let from = (Bound::Included(prefix), Bound::Unbounded);
         let found = entries.range::<_, str>(from).take_while(|(key, _)| key.starts_with(prefix));
-        Ok(Range { items: found.map(|(_, entry)| KeyValue::clone(entry)).collect(), revision })
+        Ok(Range { items: found.map(|(_, entry)| entry.key_value.clone()).collect(), revision })
+    }
+
+    /// The events after a revision of the window, in order.
+    pub(crate) fn events(&self, after: Revision) -> impl Iterator<Item = &Arc<Event>> {
+        self.history.after(after).map(|logged| &logged.event)
     }
 
     /// The entries, of which those under `prefix` are as they were at `revision`.
-    fn entries_at(&self, prefix: &str, revision: Revision) -> Entries {
+    pub(crate) fn entries_at(&self, prefix: &str, revision: Revision) -> Entries {
         let mut entries = self.entries.clone();
-        for (_, logged) in self.history.range(revision + 1..).rev() {
-            match logged.previous() {
-                _ if !logged.event.key.starts_with(prefix) => {}
-                Some(previous) => drop(entries.insert(previous.key.clone(), Arc::new(previous))),
-                None => drop(entries.remove(&logged.event.key)),
+        for logged in self.history.after(revision).rev() {
+            let key = &logged.event.key;
+            match &logged.previous {
+                _ if !key.starts_with(prefix) => {}
+                Some(previous) => drop(entries.insert(key.clone(), previous.clone())),
+                None => drop(entries.remove(key)),
             }
         }
         entries
     }
 }
 
-/// The durable index, for readers and watchers. Reading takes no lock.
-pub(crate) struct Published {
-    index: ArcSwap<Index>,
-    changed: watch::Sender<()>,
-    closed: AtomicBool,
-    /// Why nothing is written any more.
-    failed: OnceLock<String>,
+fn due(entry: &Entry) -> Option<(Deadline, Arc<str>)> {
+    entry.expires.map(|deadline| (deadline, entry.key_value.key.clone()))
 }
 
-impl Published {
-    pub(crate) fn new(index: Index) -> Arc<Self> {
-        let (index, changed) = (ArcSwap::from_pointee(index), watch::Sender::new(()));
-        Arc::new(Self { index, changed, closed: AtomicBool::new(false), failed: OnceLock::new() })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(index: &mut Index, key: &str, expires: Option<Deadline>) {
+        let txn = |compare| Txn::new(key, compare, Op::Put("v".into()));
+        let compare = if index.entries.contains_key(key) { Compare::Any } else { Compare::Absent };
+        assert!(index.decide(&txn(compare), expires).1.is_some());
     }
 
-    pub(crate) fn load(&self) -> Result<Arc<Index>, StoreError> {
-        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(self.index.load_full()) }
+    fn expired(index: &Index, now: Deadline) -> Vec<String> {
+        index.expired(now, 10).iter().map(|txn| txn.key.to_string()).collect()
     }
 
-    pub(crate) fn publish(&self, index: Index) {
-        self.index.store(Arc::new(index));
-        self.changed.send_replace(());
-    }
+    #[test]
+    fn the_last_write_says_when_a_key_ends() {
+        let mut index = Index::new(HistoryLimits::default());
+        put(&mut index, "/a", Some(5));
+        put(&mut index, "/b", Some(5));
+        put(&mut index, "/c", Some(3));
+        assert_eq!(index.next_due(), Some(3));
+        assert_eq!(expired(&index, 4), ["/c"]);
+        assert_eq!(expired(&index, 5), ["/c", "/a", "/b"]);
+        assert_eq!(index.expired(5, 2).len(), 2);
 
-    /// Whether writes can be accepted.
-    pub(crate) fn health(&self) -> Result<(), StoreError> {
-        self.load()?;
-        match self.failed.get() {
-            Some(reason) => Err(StoreError::ReadOnly { reason: reason.clone() }),
-            None => Ok(()),
+        put(&mut index, "/c", Some(9));
+        put(&mut index, "/b", Some(5));
+        put(&mut index, "/a", None);
+        assert_eq!((expired(&index, 5), index.next_due()), (vec!["/b".into()], Some(5)));
+        for deletion in index.expired(9, 10) {
+            assert!(index.decide(&deletion, None).1.is_some());
         }
-    }
-
-    /// Refuses all writes from now on; the first reason stays.
-    pub(crate) fn fail(&self, reason: String) {
-        self.failed.get_or_init(|| reason);
-    }
-
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.changed.send_replace(());
-    }
-
-    pub(crate) fn watch(self: &Arc<Self>, after: Revision) -> Result<Watch, StoreError> {
-        self.load()?.check(after)?;
-        let changed = self.changed.subscribe();
-        Ok(Watch::new(Follower { published: self.clone(), changed, position: after, ended: false }))
-    }
-}
-
-/// A watch by position: it holds no events, so that a slow one costs nothing and falls off the window by itself.
-struct Follower {
-    published: Arc<Published>,
-    changed: watch::Receiver<()>,
-    position: Revision,
-    ended: bool,
-}
-
-impl Follower {
-    fn take(&mut self) -> Result<Batch, StoreError> {
-        let index = self.published.load()?;
-        index.check(self.position)?;
-        let later = index.history.range(self.position + 1..).take(WATCH_BATCH);
-        let events: Vec<_> = later.map(|(_, logged)| logged.event.clone()).collect();
-        self.position = events.last().map_or(self.position, |event| event.revision);
-        Ok(Batch { events, revision: self.position })
-    }
-}
-
-#[async_trait]
-impl WatchSource for Follower {
-    async fn next(&mut self) -> Option<Result<Batch, StoreError>> {
-        while !self.ended {
-            match self.take() {
-                Ok(batch) if !batch.events.is_empty() => return Some(Ok(batch)),
-                Ok(_) => self.ended = self.changed.changed().await.is_err(),
-                Err(error) => {
-                    self.ended = true;
-                    return (!matches!(error, StoreError::Closed)).then_some(Err(error));
-                }
-            }
-        }
-        None
+        assert_eq!((index.next_due(), index.entries.len()), (None, 1));
+        let before = index.entries_at("", 3);
+        assert_eq!(before.values().map(|entry| entry.expires).collect::<Vec<_>>(), [Some(5), Some(5)]);
     }
 }

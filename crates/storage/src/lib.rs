@@ -10,13 +10,16 @@ mod contract;
 pub mod contract_suite;
 pub mod embedded;
 mod error;
+mod expiry;
+mod history;
 mod index;
 pub mod keys;
 pub mod memory;
+mod published;
 
 pub use contract::{
     Batch, Compare, Event, EventKind, KeyValue, Op, Range, Revision, Store, Txn, TxnOutcome, Watch,
     WatchSource,
 };
 pub use error::StoreError;
-pub use index::HistoryLimits;
+pub use history::HistoryLimits;

@@ -31,24 +31,24 @@ async fn embedded_store() -> (Arc<dyn Store>, TempDir) {
 async fn reopened_store() -> (Arc<dyn Store>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let inner = RwLock::new(open(dir.path()));
-    (Arc::new(Reopened { inner, dir: dir.path().into(), stays_open: AtomicBool::new(false) }), dir)
+    (Arc::new(Reopened { inner, dir: dir.path().into(), closed: AtomicBool::new(false) }), dir)
 }
 
 fn open(dir: &Path) -> Arc<Embedded> {
     Embedded::open(dir, EmbeddedOptions::default()).unwrap()
 }
 
-/// Closes and opens the store before each range and watch. A compaction is forgotten by that, so it is the last one.
+/// Closes and opens the store before each range and watch.
 struct Reopened {
     inner: RwLock<Arc<Embedded>>,
     dir: Box<Path>,
-    stays_open: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Reopened {
     async fn reopen(&self) -> Arc<Embedded> {
         let mut inner = self.inner.write().await;
-        if !self.stays_open.load(Ordering::Relaxed) {
+        if !self.closed.load(Ordering::Relaxed) {
             inner.close().await.unwrap();
             *inner = open(&self.dir);
         }
@@ -87,13 +87,11 @@ impl Store for Reopened {
     }
 
     async fn compact(&self, revision: Revision) -> Result<(), StoreError> {
-        let store = self.reopen().await;
-        self.stays_open.store(true, Ordering::Relaxed);
-        store.compact(revision).await
+        self.reopen().await.compact(revision).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.stays_open.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
         self.inner().await.close().await
     }
 }

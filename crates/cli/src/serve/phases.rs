@@ -43,8 +43,11 @@ pub(super) async fn store(parts: &Parts, data: &DataDir) -> anyhow::Result<Backe
             bail!("storage etcd is not supported by this version; allowed: embedded or memory")
         }
     };
-    let cache =
-        Cache::start(Arc::clone(&store), CacheOptions::default()).await.context("fill the watch cache")?;
+    let options = CacheOptions {
+        total_window_bytes: parts.options.limits.cache_window_bytes,
+        ..CacheOptions::default()
+    };
+    let cache = Cache::start(Arc::clone(&store), options).await.context("fill the watch cache")?;
     let (watched, written) = (Arc::clone(&cache), Arc::clone(&store));
     parts.checks.add(Kind::Ready, "store", Arc::new(move || written.health()));
     parts.checks.add(Kind::Ready, "watch-cache", Arc::new(move || watched.health()));
@@ -133,7 +136,9 @@ pub(super) fn core_server(
     let names: Vec<String> =
         parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
     tracing::info!(groups = names.join(","), "registered API groups");
-    Ok(Arc::new(resources))
+    let resources = Arc::new(resources);
+    detectviz_server::metrics::register(&parts.metrics, Arc::clone(&backend.cache), Arc::clone(&resources));
+    Ok(resources)
 }
 
 /// The last link of the chain.

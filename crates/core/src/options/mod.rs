@@ -95,6 +95,8 @@ pub struct TlsOptions {
 /// Bounds on requests.
 #[derive(Clone, Debug, Default)]
 pub struct LimitOptions {
+    /// The most bytes that all windows of the watch cache keep for resuming watches.
+    pub cache_window_bytes: usize,
     /// The most bytes of a request body.
     pub max_body_bytes: usize,
     /// The most connections at once.

@@ -94,6 +94,13 @@ pub const TABLE: &[OptionSpec] = &[
         set: |o, text| seconds(text, 1..=600, &mut o.dataplane.start_timeout),
     },
     OptionSpec {
+        key: "limits.cache_window_bytes",
+        default: "67108864",
+        allowed: "a whole number of bytes from 1048576 to 1099511627776",
+        help: "the most bytes of history that watches resume from, over all resources; each keeps its newest 100 events",
+        set: |o, text| number(text, 1_048_576..=1_099_511_627_776, &mut o.limits.cache_window_bytes),
+    },
+    OptionSpec {
         key: "limits.max_body_bytes",
         default: "3145728",
         allowed: "a whole number of bytes from 1024 to 104857600",

@@ -36,7 +36,14 @@ pub(super) fn authenticate(
         return peer.identity.get_or_init(read).clone();
     }
     let authorization = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::to_str);
+    // Pages cannot set headers: theirs stands among the subprotocols.
+    let among_protocols =
+        if authorization.is_none() { crate::upgrade::bearer(request.headers()) } else { None };
     match authorization.transpose() {
+        Ok(None) if among_protocols.is_some() => {
+            let authorization = among_protocols.as_deref();
+            judge(engine, &Credentials { peer_certificate: None, authorization })
+        }
         Ok(authorization) => judge(engine, &Credentials { peer_certificate: None, authorization }),
         Err(_) => Err(unauthorized()),
     }

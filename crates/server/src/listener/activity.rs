@@ -68,13 +68,16 @@ impl Activity {
     }
 }
 
+/// A body that is sent; its request, if it has one, is under way until then.
+pub(super) type Sent = Held<Option<Busy>>;
+
 /// A request under way.
 pub(super) struct Busy(Arc<Activity>);
 
 impl Busy {
     /// The body of the answer, which is under way for as long as it is sent.
-    pub(super) fn until_end_of(self, body: Body) -> Held<Self> {
-        Held::new(body, self)
+    pub(super) fn until_end_of(self, body: Body) -> Sent {
+        Sent::new(body, Some(self))
     }
 }
 

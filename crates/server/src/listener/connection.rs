@@ -2,8 +2,10 @@
 
 use detectviz_core::RunContext;
 use detectviz_core::http::{Body, Request};
+use http::{Method, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
@@ -16,7 +18,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use super::websocket::{self, Switch};
 use crate::chain::{Chain, Peer};
+use crate::upgrade::{Upgradable, wants_websocket};
 
 /// The answer to plain HTTP; upstream's words. A TLS record never begins with a letter, as a method does.
 const PLAIN_HTTP: &[u8] =
@@ -31,6 +35,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The most requests at once of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 250;
+/// The most bytes that an HTTP/2 stream holds for a client that does not read.
+const MAX_UNSENT: usize = 64 * 1024;
 /// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
@@ -39,12 +45,20 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let peer = Arc::new(Peer::new(certificate.map(|der| der.to_vec())));
     let activity = Arc::new(Activity::default());
-    let seen = Arc::clone(&activity);
+    let switch = Switch::default();
+    let (seen, switched) = (Arc::clone(&activity), switch.clone());
     let service = service_fn(move |request| {
         let (chain, peer, busy) = (Arc::clone(&chain), Arc::clone(&peer), seen.begin());
-        async move {
-            Ok::<_, Infallible>(chain.answer(&peer, ours(request)).await.map(|body| busy.until_end_of(body)))
-        }
+        let switch = switched.clone();
+        let (request, upgrade) = ours(request);
+        // Boxed, since HTTP/2 keeps the place of this future for as long as the answer's body is sent.
+        Box::pin(async move {
+            let response = chain.answer(&peer, request).await.map(|body| busy.until_end_of(body));
+            Ok::<_, Infallible>(match upgrade {
+                Some(upgrade) => switch.accept(upgrade, response),
+                None => response,
+            })
+        })
     });
     let http = protocol();
     let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
@@ -66,6 +80,10 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
     };
     if let Err(fault) = ended {
         tracing::debug!(error = %fault, "connection ended");
+    }
+    // Here and not in a task of its own, so that it counts among the connections.
+    if let Some(accepted) = switch.take() {
+        websocket::serve(accepted, &context).await;
     }
 }
 
@@ -118,11 +136,20 @@ fn protocol() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .max_send_buf_size(MAX_UNSENT)
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1);
     builder
 }
 
-fn ours(request: hyper::Request<Incoming>) -> Request {
-    request.map(Body::stream)
+/// The request as the chain takes it, and how its connection can be switched to another protocol, if it can.
+fn ours(mut request: hyper::Request<Incoming>) -> (Request, Option<OnUpgrade>) {
+    let upgradable = request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && wants_websocket(request.headers());
+    let upgrade = upgradable.then(|| hyper::upgrade::on(&mut request));
+    if upgradable {
+        request.extensions_mut().insert(Upgradable);
+    }
+    (request.map(Body::stream), upgrade)
 }

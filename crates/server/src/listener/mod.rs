@@ -3,10 +3,12 @@
 mod activity;
 mod connection;
 mod tls;
+mod websocket;
 
 pub use tls::{TlsError, server_config};
 
 use detectviz_core::RunContext;
+use rustix::net::sockopt;
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +21,14 @@ use crate::chain::Chain;
 
 /// How long to wait after accepting failed, which means that the process ran out of something.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// When a silent client is asked whether it is there, and how often until it is taken for gone.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+/// How long bytes may stay unread before the connection is cut.
+#[cfg(target_os = "linux")]
+const UNREAD_MILLIS: u32 = 120_000;
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +88,30 @@ impl Listener {
     }
 }
 
+/// Lets the kernel end a connection whose client is gone without a word, or does not take what was sent to it: what it
+/// holds (a watch's place, unsent bytes) is given back.
+fn notice_vanished(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(stream, UNREAD_MILLIS)?;
+    Ok(())
+}
+
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok((stream, _)) => {
+            if let Err(fault) = notice_vanished(&stream) {
+                tracing::debug!(error = %fault, "set connection options");
+            }
+            Some((stream, permit))
+        }
         Err(fault) => {
             tracing::warn!(error = %fault, "accept connection");
             tokio::time::sleep(ACCEPT_BACKOFF).await;

@@ -26,12 +26,15 @@ use http::HeaderMap;
 use std::sync::Arc;
 
 use crate::resource::Resource;
+use crate::upgrade::Upgradable;
 
 /// A request to a resource, with what is read from it at most once.
 pub(crate) struct Call {
     resource: Arc<Resource>,
     context: Arc<Context>,
     headers: HeaderMap,
+    /// Whether its connection can become a WebSocket.
+    upgradable: bool,
 }
 
 impl Call {
@@ -72,7 +75,8 @@ pub(crate) struct Served(pub(crate) Arc<Resource>);
 impl Handler for Served {
     async fn handle(&self, context: Arc<Context>, request: Request) -> Result<Response, Status> {
         let (head, body) = request.into_parts();
-        let call = Call { resource: Arc::clone(&self.0), context, headers: head.headers };
+        let upgradable = head.extensions.get::<Upgradable>().is_some();
+        let call = Call { resource: Arc::clone(&self.0), context, headers: head.headers, upgradable };
         call.check_scope()?;
         let fields = match call.info().subresource.as_str() {
             "" => None,

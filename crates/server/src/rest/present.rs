@@ -31,6 +31,8 @@ enum Include {
 pub(super) struct View {
     presentation: Presentation,
     include: Include,
+    /// Whether a table says what its columns are.
+    columns: bool,
 }
 
 impl View {
@@ -51,7 +53,27 @@ impl View {
             }
             Some(_) => Include::Metadata,
         };
-        Ok(Self { presentation, include })
+        Ok(Self { presentation, include, columns: true })
+    }
+
+    /// Whether objects are shown as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.presentation == Presentation::Object
+    }
+
+    /// The view of all but the first event of a watch: a table's columns are told once.
+    pub(super) fn without_columns(self) -> Self {
+        Self { columns: self.columns && !matches!(self.presentation, Presentation::Table(_)), ..self }
+    }
+
+    /// Tells the view from others.
+    pub(super) fn number(&self) -> u8 {
+        let presentation = match self.presentation {
+            Presentation::Object => 0,
+            Presentation::Table(version) => 2 | version as u8,
+            Presentation::Metadata(version) | Presentation::MetadataList(version) => 4 | version as u8,
+        };
+        presentation << 4 | (self.include as u8) << 1 | u8::from(self.columns)
     }
 
     /// Refuses the presentation that only a list has, or, if `list`, that only an object has.
@@ -92,7 +114,7 @@ impl View {
     fn table(&self, version: MetaVersion, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
         let object = parse(bytes)?;
         let about = json!({"resourceVersion": meta::resource_version(&object)});
-        let mut out = BytesMut::from(table_head(version, resource).as_bytes());
+        let mut out = BytesMut::from(self.table_head(version, resource).as_bytes());
         out.extend_from_slice(format!(r#","metadata":{about},"rows":["#).as_bytes());
         self.row(version, resource, &object, bytes, &mut out)?;
         out.extend_from_slice(b"]}");
@@ -109,7 +131,7 @@ impl View {
             Presentation::Metadata(version) | Presentation::MetadataList(version) => {
                 list(version.as_str(), "PartialObjectMetadataList")
             }
-            Presentation::Table(version) => format!(r#"{},"rows":["#, table_head(version, resource)),
+            Presentation::Table(version) => format!(r#"{},"rows":["#, self.table_head(version, resource)),
         }
     }
 
@@ -146,6 +168,13 @@ impl View {
         format!(r#"],"metadata":{metadata}}}"#)
     }
 
+    /// A table up to its column definitions, or without them.
+    fn table_head(&self, version: MetaVersion, resource: &Resource) -> String {
+        let none = Value::Null;
+        let columns = if self.columns { resource.columns.definitions() } else { &none };
+        format!(r#"{{"kind":"Table","apiVersion":"{}","columnDefinitions":{columns}"#, version.as_str())
+    }
+
     /// Appends a row: its cells are computed of the parsed object, and what it carries is copied from its bytes.
     fn row(
         &self,
@@ -165,12 +194,6 @@ impl View {
         out.put_u8(b'}');
         Ok(())
     }
-}
-
-/// A table up to its column definitions.
-fn table_head(version: MetaVersion, resource: &Resource) -> String {
-    let columns = resource.columns.definitions();
-    format!(r#"{{"kind":"Table","apiVersion":"{}","columnDefinitions":{columns}"#, version.as_str())
 }
 
 /// The object's metadata as it stands in the text; nothing else of it is parsed.

@@ -4,13 +4,14 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
+    task::Waker,
     time::Duration,
 };
 
 use super::{
-    Progress, Shared, registry,
+    CacheOptions, Progress, Shared, WatchEvent, registry,
     resource::{Resource, State},
-    resync,
+    resync, windows,
 };
 use crate::{Batch, Event, EventKind, KeyValue, Revision, StoreError, Watch, keys};
 
@@ -99,35 +100,72 @@ async fn connect(shared: &Shared) -> Result<Watch, String> {
         "cache feed lost history, resynced"
     );
     shared.registry.add_gap(shared.applied(), revision);
+    for resource in shared.registry.all().values() {
+        resource.counts.resyncs.fetch_add(1, Ordering::Relaxed);
+    }
     apply(shared, &events, revision);
     shared.store.watch(revision).await.map_err(|error| error.to_string())
 }
 
-/// Folds in a batch, after which everything up to `revision` is visible.
+/// Folds in a batch, after which everything up to `revision` is visible. One without events wakes only those who wait for
+/// its revision.
 fn apply(shared: &Shared, batch: &[Arc<Event>], revision: Revision) {
-    let mut touched = BTreeMap::<&str, (Arc<Resource>, State)>::new();
+    let mut touched = BTreeMap::<&str, Touched<'_>>::new();
     for event in batch {
         let Some(prefix) = keys::prefix_of(&event.key) else { continue };
-        let (_, state) = touched.entry(prefix).or_insert_with(|| {
-            let resource = shared.registry.find_or_create(prefix);
-            let state = State::clone(&resource.state());
-            (resource, state)
-        });
-        state.apply(&event.key, object_of(event), event.revision);
+        let touched =
+            touched.entry(prefix).or_insert_with(|| Touched::new(shared.registry.find_or_create(prefix)));
+        touched.apply(event);
     }
-    let resources = touched.into_values().map(|(resource, mut state)| {
-        state.revision = revision;
-        state.trim(&shared.options);
-        resource.publish(state);
-        resource
+    // First all snapshots and the notes that there is something new in them, then the revision that they are said to
+    // have, then those who wait.
+    let wakers: Vec<Waker> =
+        touched.into_iter().flat_map(|(prefix, touched)| touched.publish(shared, prefix, revision)).collect();
+    windows::shrink(shared);
+    shared.applied.fetch_max(revision, Ordering::AcqRel);
+    shared.progress.send_if_modified(|progress: &mut Progress| {
+        let advanced = revision > progress.revision;
+        progress.revision = progress.revision.max(revision);
+        advanced
     });
-    // First all snapshots, then the revision that they are said to have, then those who wait.
-    let resources: Vec<_> = resources.collect();
-    shared.applied.store(revision, Ordering::Release);
-    for resource in resources {
-        resource.changed.send_replace(());
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+/// A resource that a batch changes.
+struct Touched<'a> {
+    resource: Arc<Resource>,
+    state: State,
+    bytes_before: usize,
+    changes: Vec<&'a Event>,
+    made: Vec<Arc<WatchEvent>>,
+}
+
+impl<'a> Touched<'a> {
+    fn new(resource: Arc<Resource>) -> Self {
+        let state = State::clone(&resource.state());
+        let bytes_before = state.event_bytes;
+        Self { resource, state, bytes_before, changes: Vec::new(), made: Vec::new() }
     }
-    shared.progress.send_modify(|progress: &mut Progress| progress.revision = revision);
+
+    fn apply(&mut self, event: &'a Event) {
+        self.made.extend(self.state.apply(&event.key, object_of(event), event.revision));
+        self.changes.push(event);
+    }
+
+    /// Makes the new state visible, and gives the wakers of those whom it concerns.
+    fn publish(mut self, shared: &Shared, prefix: &str, revision: Revision) -> Vec<Waker> {
+        let CacheOptions { window_events, window_bytes, .. } = shared.options;
+        self.state.revision = revision;
+        self.state.trim(window_events, window_bytes);
+        // Only the feed writes this: nothing is lost between the two steps.
+        let total = shared.window_bytes.load(Ordering::Relaxed);
+        shared.window_bytes.store(total + self.state.event_bytes - self.bytes_before, Ordering::Relaxed);
+        let resource = self.resource;
+        resource.counts.received.fetch_add(self.changes.len() as u64, Ordering::Relaxed);
+        resource.publish(self.state);
+        resource.recent.extend(self.made, &shared.encodings);
+        resource.waiters.alert(prefix, self.changes.iter().map(|event| (&*event.key, event.revision)))
+    }
 }
 
 fn object_of(event: &Event) -> Option<super::Object> {

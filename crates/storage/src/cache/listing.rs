@@ -6,9 +6,9 @@ use super::{
     Object,
     resource::{Objects, State},
 };
-use crate::Revision;
+use crate::{Revision, keys};
 
-/// The objects under a prefix at one revision.
+/// The objects under a prefix, or under one key, at one revision.
 #[derive(Clone)]
 pub struct Listing {
     /// The revision of the snapshot.
@@ -52,6 +52,6 @@ impl Listing {
 
     fn from<'a>(&'a self, start: Bound<&str>) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
         let later = self.objects.range::<_, str>((start, Bound::Unbounded));
-        later.map(|(_, object)| object).take_while(|object| object.key.starts_with(&*self.within))
+        later.map(|(_, object)| object).take_while(|object| keys::is_within(&object.key, &self.within))
     }
 }

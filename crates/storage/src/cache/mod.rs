@@ -1,32 +1,39 @@
 //! Think of the cache as the store's event stream, folded into one immutable snapshot per resource: readers load a
 //! snapshot and are done; only the feed replaces it. No reader takes a lock that the feed holds.
 
+mod encodings;
 mod feed;
 mod listing;
 mod object;
 mod registry;
 mod resource;
 mod resync;
+mod stats;
+mod waiters;
 mod watcher;
+mod windows;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
+use std::time::Instant;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use self::{encodings::Encodings, registry::Registry, stats::Reads};
 pub use self::{
+    encodings::Form,
     listing::Listing,
     object::{Meta, Object, ObjectError},
     resource::{WatchEvent, WatchKind},
+    stats::{CacheStats, ReadStats, ResourceStats, WAIT_BOUNDS},
     watcher::Watcher,
 };
-use self::{registry::Registry, resource::Resource};
 use crate::{Revision, Store, StoreError, keys};
 
 /// How much history each resource keeps for resuming watches; a window ends at whichever bound is reached first, but
@@ -37,11 +44,20 @@ pub struct CacheOptions {
     pub window_events: usize,
     /// Bytes of serialized objects in the events of a resource, each counted once.
     pub window_bytes: usize,
+    /// The same over all resources: above it, the largest windows are cut first.
+    pub total_window_bytes: usize,
+    /// Bytes of events that are kept encoded for several watchers, over all resources.
+    pub encoding_bytes: usize,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        Self { window_events: 4096, window_bytes: 8 << 20 }
+        Self {
+            window_events: 4096,
+            window_bytes: 8 << 20,
+            total_window_bytes: 64 << 20,
+            encoding_bytes: 16 << 20,
+        }
     }
 }
 
@@ -75,25 +91,6 @@ pub enum CacheError {
     Store(#[from] StoreError),
 }
 
-/// Sizes for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheStats {
-    /// Resources that have, had, or were watched for objects.
-    pub resources: usize,
-    /// Cached objects.
-    pub objects: usize,
-    /// Bytes of their JSON.
-    pub bytes: usize,
-    /// Live watchers.
-    pub watchers: usize,
-    /// The last revision that reads see.
-    pub applied_revision: Revision,
-    /// Events kept for resuming.
-    pub window_events: usize,
-    /// Bytes of the JSON in these events.
-    pub window_bytes: usize,
-}
-
 /// How far the feed is, and why it is stuck if it is.
 #[derive(Clone, Debug, Default)]
 struct Progress {
@@ -110,12 +107,28 @@ struct Shared {
     applied: AtomicU64,
     progress: watch::Sender<Progress>,
     stopping: CancellationToken,
+    /// What watchers see of `stopping`.
+    stopped: AtomicBool,
     watchers: AtomicUsize,
+    encodings: Encodings,
+    /// Bytes of all windows; only the feed writes it.
+    window_bytes: AtomicUsize,
+    /// Above these bytes windows are cut; only the feed writes it.
+    window_limit: AtomicUsize,
+    reads: Reads,
 }
 
 impl Shared {
     fn applied(&self) -> Revision {
         self.applied.load(Ordering::Acquire)
+    }
+
+    fn stop(&self) {
+        self.stopping.cancel();
+        self.stopped.store(true, Ordering::Release);
+        for resource in self.registry.all().values() {
+            resource.waiters.all().into_iter().for_each(std::task::Waker::wake);
+        }
     }
 }
 
@@ -138,11 +151,16 @@ impl Cache {
         let shared = Arc::new(Shared {
             store,
             options,
-            registry: Registry::load(range),
+            registry: Registry::load(&range),
             applied: AtomicU64::new(revision),
             progress: watch::Sender::new(Progress { revision, broken: None }),
             stopping: CancellationToken::new(),
+            stopped: AtomicBool::new(false),
             watchers: AtomicUsize::new(0),
+            encodings: Encodings::new(options.encoding_bytes),
+            window_bytes: AtomicUsize::new(0),
+            window_limit: AtomicUsize::new(options.total_window_bytes),
+            reads: Reads::default(),
         });
         feed::catch_up(&shared, &mut watch, current).await?;
         let feed = tokio::spawn(feed::run(shared.clone(), watch));
@@ -151,7 +169,7 @@ impl Cache {
 
     /// Ends the feed and all watchers, and waits until the feed has ended. Snapshots can still be read.
     pub async fn stop(&self) {
-        self.shared.stopping.cancel();
+        self.shared.stop();
         let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(feed) = feed
             && let Err(error) = feed.await
@@ -172,7 +190,10 @@ impl Cache {
         // Loaded before the snapshot, which therefore has at least all events up to it.
         let applied = self.shared.applied();
         match self.shared.registry.find(resource_prefix) {
-            Some(resource) => Listing::new(&resource.state(), within_prefix, applied),
+            Some(resource) => {
+                resource.counts.lists.fetch_add(1, Ordering::Relaxed);
+                Listing::new(&resource.state(), within_prefix, applied)
+            }
             None => Listing::empty(within_prefix, applied),
         }
     }
@@ -197,6 +218,7 @@ impl Cache {
         let state = resource.state();
         self.shared.registry.check(revision)?;
         state.check(revision)?;
+        resource.counts.lists.fetch_add(1, Ordering::Relaxed);
         Ok(Listing::at(&state, within_prefix, revision))
     }
 
@@ -205,13 +227,21 @@ impl Cache {
         self.shared.applied()
     }
 
-    /// Waits until reads see everything that the store holds now. Free when they already do.
+    /// Waits until reads see everything that the store holds now. Free when they already do and the store knows its
+    /// revision; otherwise however many ask at once cost what the store's own question costs.
     ///
     /// # Errors
     /// When the store cannot be asked, or the feed is broken or stopped.
     pub async fn fresh(&self) -> Result<(), CacheError> {
-        let current = self.shared.store.current_revision().await?;
-        self.applied(current).await
+        let fresh = match self.shared.store.known_revision() {
+            Some(current) => self.applied(current).await,
+            None => match self.shared.store.current_revision().await {
+                Ok(current) => self.applied(current).await,
+                Err(fault) => Err(fault.into()),
+            },
+        };
+        self.shared.reads.consistent(fresh.is_ok());
+        fresh
     }
 
     /// Waits until reads see `revision`, which the caller has from the store. Free when they already do.
@@ -222,6 +252,13 @@ impl Cache {
         if self.shared.applied() >= revision {
             return Ok(());
         }
+        let since = Instant::now();
+        let reached = self.reached(revision).await;
+        self.shared.reads.waited(since.elapsed());
+        reached
+    }
+
+    async fn reached(&self, revision: Revision) -> Result<(), CacheError> {
         let mut progress = self.shared.progress.subscribe();
         let reached = progress.wait_for(|now| now.revision >= revision || now.broken.is_some());
         tokio::select! {
@@ -235,7 +272,8 @@ impl Cache {
         }
     }
 
-    /// Watches every event after a revision. One that the store has and the cache not yet is waited for.
+    /// Watches every event after a revision. One that the store has and the cache not yet is waited for. `within` is a
+    /// prefix as in [`Self::list`], or a whole key: then other keys cost the watcher nothing.
     ///
     /// # Errors
     /// [`CacheError::Expired`] when the window no longer reaches back to `after`, [`CacheError::Future`] when the store
@@ -243,7 +281,7 @@ impl Cache {
     pub async fn watch(
         &self,
         resource_prefix: &str,
-        within_prefix: &str,
+        within: &str,
         after: Revision,
     ) -> Result<Watcher, CacheError> {
         if after > self.shared.applied() {
@@ -256,15 +294,17 @@ impl Cache {
         let resource = self.shared.registry.find_or_create(resource_prefix);
         self.shared.registry.check(after)?;
         resource.state().check(after)?;
-        Ok(Watcher::new(self.shared.clone(), resource, within_prefix, after))
+        Ok(Watcher::after(self.shared.clone(), resource, within, after))
     }
 
     /// A snapshot, and a watcher that starts exactly at its revision.
-    pub fn list_and_watch(&self, resource_prefix: &str, within_prefix: &str) -> (Listing, Watcher) {
-        let applied = self.shared.applied();
+    pub fn list_and_watch(&self, resource_prefix: &str, within: &str) -> (Listing, Watcher) {
         let resource = self.shared.registry.find_or_create(resource_prefix);
-        let listing = Listing::new(&resource.state(), within_prefix, applied);
-        let watcher = Watcher::new(self.shared.clone(), resource, within_prefix, listing.revision);
+        let mut watcher = Watcher::from_now(self.shared.clone(), resource.clone(), within);
+        // Taken when the watcher is told of changes already: what comes before is in the snapshot.
+        let applied = self.shared.applied();
+        let listing = Listing::new(&resource.state(), within, applied);
+        watcher.start_at(listing.revision);
         (listing, watcher)
     }
 
@@ -278,29 +318,10 @@ impl Cache {
             None => Ok(()),
         }
     }
-
-    /// Sizes for metrics; costs one step for each resource.
-    pub fn stats(&self) -> CacheStats {
-        let sum = |mut stats: CacheStats, resource: &Arc<Resource>| {
-            let state = resource.state();
-            stats.resources += 1;
-            stats.objects += state.objects.len();
-            stats.bytes += state.object_bytes;
-            stats.window_events += state.events.len();
-            stats.window_bytes += state.event_bytes;
-            stats
-        };
-        let stats = CacheStats {
-            watchers: self.shared.watchers.load(Ordering::Relaxed),
-            applied_revision: self.shared.applied(),
-            ..CacheStats::default()
-        };
-        self.shared.registry.all().values().fold(stats, sum)
-    }
 }
 
 impl Drop for Cache {
     fn drop(&mut self) {
-        self.shared.stopping.cancel();
+        self.shared.stop();
     }
 }

@@ -1,6 +1,6 @@
 //! The resources by prefix: an immutable map, swapped when a resource is seen for the first time, and never shrunk.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, panic::resume_unwind, sync::Arc};
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -27,11 +27,11 @@ pub(super) struct Registry(ArcSwap<Resources>);
 
 impl Registry {
     /// Sorts a first read of the store into resources.
-    pub(super) fn load(range: Range) -> Self {
+    pub(super) fn load(range: &Range) -> Self {
         let mut states = BTreeMap::<Arc<str>, State>::new();
-        for item in range.items {
+        for (item, object) in range.items.iter().zip(parse_all(&range.items)) {
             let Some(prefix) = keys::prefix_of(&item.key) else { continue };
-            let Some(object) = parse(&item) else { continue };
+            let Some(object) = object else { continue };
             let state = match states.get_mut(prefix) {
                 Some(state) => state,
                 None => states.entry(prefix.into()).or_insert_with(|| State::new(range.revision)),
@@ -84,6 +84,26 @@ impl Registry {
             _ => Ok(()),
         }
     }
+}
+
+/// Items fewer than this are not worth a thread.
+const WORTH_A_THREAD: usize = 1000;
+
+/// The items as objects, in order; those of other keys are none.
+fn parse_all(items: &[KeyValue]) -> Vec<Option<Object>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let parse_some = |items: &[KeyValue]| -> Vec<_> {
+        items.iter().map(|item| keys::prefix_of(&item.key).and_then(|_| parse(item))).collect()
+    };
+    std::thread::scope(|scope| {
+        let shares: Vec<_> =
+            items.chunks(share).map(|items| scope.spawn(move || parse_some(items))).collect();
+        // A panic goes on where the caller would have had it.
+        let shares =
+            shares.into_iter().map(|share| share.join().unwrap_or_else(|cause| resume_unwind(cause)));
+        shares.flatten().collect()
+    })
 }
 
 /// An item as an object. One that is none is left out, and a person has to look: no writer of ours makes such a value.

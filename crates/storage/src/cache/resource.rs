@@ -1,12 +1,15 @@
 //! One resource is one immutable [`State`]: its objects and the window of events that led to them, replaced as a whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
-use tokio::sync::watch;
 
-use super::{CacheError, CacheOptions, Object};
+use super::{
+    CacheError, Object,
+    encodings::{Memo, Recent},
+    waiters::Waiters,
+};
 use crate::Revision;
 
 /// What happened to an object.
@@ -31,6 +34,7 @@ pub struct WatchEvent {
     pub object: Arc<Object>,
     /// The state before; absent when it was created.
     pub previous: Option<Arc<Object>>,
+    pub(super) memo: Memo,
 }
 
 impl WatchEvent {
@@ -42,7 +46,7 @@ impl WatchEvent {
             (Some(_), Some(new)) => (WatchKind::Modified, new),
             (Some(last), None) => (WatchKind::Deleted, Arc::new(last.with_revision(revision))),
         };
-        Some(Self { revision, kind, object, previous })
+        Some(Self { revision, kind, object, previous, memo: Memo::default() })
     }
 }
 
@@ -78,8 +82,13 @@ impl State {
         self.objects.insert(object.key.clone(), Arc::new(object));
     }
 
-    /// Folds in one change; `new` is absent when the key was deleted.
-    pub(super) fn apply(&mut self, key: &Arc<str>, new: Option<Object>, revision: Revision) {
+    /// Folds in one change; `new` is absent when the key was deleted. Gives its event, if it makes one.
+    pub(super) fn apply(
+        &mut self,
+        key: &Arc<str>,
+        new: Option<Object>,
+        revision: Revision,
+    ) -> Option<Arc<WatchEvent>> {
         let new = new.map(Arc::new);
         let previous = match &new {
             Some(new) => self.objects.insert(key.clone(), new.clone()),
@@ -87,18 +96,16 @@ impl State {
         };
         self.object_bytes += new.as_ref().map_or(0, |new| new.size());
         self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.size());
-        if let Some(event) = WatchEvent::of(previous, new, revision) {
-            let previous = event.previous.as_ref().filter(|last| !self.events.contains_key(&last.revision));
-            self.event_bytes += event.object.size() + previous.map_or(0, |previous| previous.size());
-            self.events.insert(revision, Arc::new(event));
-        }
+        let event = Arc::new(WatchEvent::of(previous, new, revision)?);
+        let previous = event.previous.as_ref().filter(|last| !self.events.contains_key(&last.revision));
+        self.event_bytes += event.object.size() + previous.map_or(0, |previous| previous.size());
+        self.events.insert(revision, event.clone());
+        Some(event)
     }
 
-    /// Drops the oldest events until the window is within its bounds.
-    pub(super) fn trim(&mut self, options: &CacheOptions) {
-        while self.events.len() > options.window_events
-            || (self.events.len() > LEAST_EVENTS && self.event_bytes > options.window_bytes)
-        {
+    /// Drops the oldest events until the window is within these bounds.
+    pub(super) fn trim(&mut self, events: usize, bytes: usize) {
+        while self.events.len() > events || (self.events.len() > LEAST_EVENTS && self.event_bytes > bytes) {
             let Some((revision, event)) = self.events.get_min().cloned() else { break };
             self.events.remove(&revision);
             self.event_bytes -= event.previous.as_ref().map_or(0, |previous| previous.size());
@@ -124,16 +131,37 @@ impl State {
     }
 }
 
-/// The place where the newest [`State`] of a resource is found.
+/// The place where the newest [`State`] of a resource is found, and what goes with it.
 pub(super) struct Resource {
     state: ArcSwap<State>,
-    /// Woken after each change.
-    pub(super) changed: watch::Sender<()>,
+    pub(super) waiters: Waiters,
+    pub(super) recent: Recent,
+    pub(super) counts: Counts,
+}
+
+/// What has happened to a resource since the cache began, for metrics.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// Events from the store.
+    pub(super) received: AtomicU64,
+    /// Events handed to watchers.
+    pub(super) dispatched: AtomicU64,
+    /// Watchers that fell off the window.
+    pub(super) terminated: AtomicU64,
+    /// Snapshots taken for lists.
+    pub(super) lists: AtomicU64,
+    /// How often the feed lost its history, and the objects were read as a whole.
+    pub(super) resyncs: AtomicU64,
 }
 
 impl Resource {
     pub(super) fn new(state: State) -> Self {
-        Self { state: ArcSwap::from_pointee(state), changed: watch::Sender::new(()) }
+        Self {
+            state: ArcSwap::from_pointee(state),
+            waiters: Waiters::default(),
+            recent: Recent::default(),
+            counts: Counts::default(),
+        }
     }
 
     pub(super) fn state(&self) -> Arc<State> {

@@ -1,17 +1,32 @@
 //! The default store: everything is in memory, and a log makes it durable. One folder, one process, one writer thread;
 //! concurrent writers share one sync (group commit), readers never wait for it.
 //!
-//! Opening reads the newest checkpoint and replays the log behind it. The folder holds:
+//! Opening reads the checkpoint, which is the state at the oldest revision of the kept history, and replays the log
+//! behind it, so that history is there again. The folder holds:
 //!
 //! * `format`: the version of everything else; an unknown one is refused
 //! * `lock`: held while a process has the folder open
-//! * `wal-N`: log segments; `N` is the first revision in it
-//! * `checkpoint-N`: all keys at revision `N`
+//! * `wal-N`: log segments; `N` is the first revision in it. Behind the last record of the newest is allocated room
+//! * `manifest`: the checkpoint; it names its parts
+//! * `part-N`: a sorted range of the checkpoint's keys; never changed, and gone when no manifest names it
+//! * `compacted`: the last revision up to which history was forgotten on demand
+//! * `reserve`: room that is given back when the disk is full
+//!
+//! Format 1 had one `checkpoint-N` file, all keys at revision `N`, in place of manifest and parts.
 
+pub mod admin;
 mod checkpoint;
+mod compactor;
 mod folder;
+mod format1;
+mod load;
 mod log;
+mod manifest;
+mod medium;
+mod part;
 mod record;
+mod replay;
+mod reserve;
 mod writer;
 
 use std::{
@@ -24,14 +39,16 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
+    compactor::Compactor,
     folder::Folder,
+    load::Loaded,
     log::Log,
     record::MAX_DATA,
     writer::{Request, Writer},
 };
 use crate::{
-    KeyValue, Op, Range, Revision, Store, StoreError, Txn, TxnOutcome, Watch,
-    index::{HistoryLimits, Published},
+    KeyValue, Op, Range, Revision, Store, StoreError, Txn, TxnOutcome, Watch, history::HistoryLimits,
+    published::Published,
 };
 
 /// Requests that wait for the writer; more wait outside.
@@ -40,15 +57,28 @@ const QUEUE: usize = 1024;
 /// How an [`Embedded`] store behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
-    /// The history that is kept in memory, for reads at a revision and for resuming watches.
+    /// The history that is kept, also across a restart, for reads at a revision and for resuming watches.
     pub history: HistoryLimits,
-    /// The length of the log, in bytes, at which a checkpoint replaces it. On close, a quarter of it suffices.
+    /// By how many bytes the log grows before a checkpoint is made, at least: never by less than what the checkpoint
+    /// has itself. On close, a quarter of it suffices.
     pub checkpoint_bytes: u64,
+    /// The length in bytes at which a new segment of the log is begun.
+    pub segment_bytes: u64,
+    /// About how many bytes of keys and values a part of the checkpoint has.
+    pub part_bytes: u64,
+    /// Bytes of disk that are set aside so that deletions and compaction go on when it is full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self { history: HistoryLimits::default(), checkpoint_bytes: 64 << 20 }
+        Self {
+            history: HistoryLimits::default(),
+            checkpoint_bytes: 64 << 20,
+            segment_bytes: 16 << 20,
+            part_bytes: 8 << 20,
+            reserve_bytes: 32 << 20,
+        }
     }
 }
 
@@ -67,10 +97,11 @@ impl Embedded {
     /// [`StoreError::Corrupt`] when data is damaged other than by a crash, [`StoreError::Io`] for everything else.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, StoreError> {
         let folder = Arc::new(Folder::open(dir)?);
-        let mut loaded = checkpoint::load(&folder, options.history)?;
-        let log = Log::open(&folder, &mut loaded.index)?;
-        let published = Published::new(loaded.complete()?);
-        let writer = Writer::new(folder, log, published.clone(), options);
+        let Loaded { index, manifest, segments } = prepare(&folder, options)?;
+        let log = Log::open(folder.clone(), segments, index.revision(), options.segment_bytes)?;
+        let published = Published::new(index);
+        let compactor = Compactor::new(folder.clone(), manifest, options);
+        let writer = Writer::new(folder, log, published.clone(), compactor, options)?;
         let (requests, receiver) = mpsc::channel(QUEUE);
         let thread =
             std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(receiver));
@@ -95,6 +126,17 @@ impl Embedded {
     }
 }
 
+/// Loads a locked folder, and brings it into the form that is written: of this format, with nothing superfluous.
+fn prepare(folder: &Folder, options: EmbeddedOptions) -> Result<Loaded, StoreError> {
+    if folder.format()?.is_none() {
+        folder.write_format()?;
+    }
+    format1::upgrade(folder, options.part_bytes)?;
+    let loaded = load::load(folder, options.history)?;
+    loaded.manifest.remove_others(folder)?;
+    Ok(loaded)
+}
+
 #[async_trait]
 impl Store for Embedded {
     async fn get(&self, key: &str, at: Option<Revision>) -> Result<Option<KeyValue>, StoreError> {
@@ -116,6 +158,10 @@ impl Store for Embedded {
 
     async fn current_revision(&self) -> Result<Revision, StoreError> {
         Ok(self.published.load()?.revision())
+    }
+
+    fn known_revision(&self) -> Option<Revision> {
+        self.published.load().ok().map(|index| index.revision())
     }
 
     async fn oldest_revision(&self) -> Result<Revision, StoreError> {

@@ -1,26 +1,24 @@
 //! The writer is one thread that turns whatever waits into one batch: decide all, append once, sync once, publish once,
 //! answer all. While a sync runs the next batch gathers, so that more writers mean larger batches, not more syncs.
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+};
 
-use super::{
-    EmbeddedOptions, checkpoint,
-    folder::Folder,
-    log::Log,
-    record::{Kind, Record},
-};
-use crate::{
-    Event, EventKind, Revision, StoreError, Txn, TxnOutcome,
-    index::{Index, Published},
-};
+use super::{EmbeddedOptions, compactor::Compactor, folder::Folder, load, log::Log, record::Record, reserve};
+use crate::{Op, Revision, StoreError, Txn, TxnOutcome, expiry, index::Index, published::Published};
 
 /// The longest batch, in requests. Positions in a batch have to fit 16 bits.
 const BATCH: usize = 1024;
 
-/// No request is added to a batch that has this many bytes.
+/// Nothing is added to a batch that has this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// The pause after which a full disk is looked at again.
+const RETRY: Duration = Duration::from_secs(1);
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -37,35 +35,22 @@ pub(super) struct Writer {
     log: Log,
     published: Arc<Published>,
     options: EmbeddedOptions,
-    checkpoint: Option<JoinHandle<()>>,
+    compactor: Compactor,
+    /// For waiting until a time.
+    runtime: Runtime,
     /// The encoded writes of the batch that is being decided.
     buffer: Vec<u8>,
 }
 
-/// A batch that is being decided.
-struct Batch {
-    next: Index,
-    /// The revision of the first write, if there is one.
-    first: Revision,
-    outcomes: Vec<(Answer<TxnOutcome>, Result<TxnOutcome, StoreError>)>,
-    compactions: Vec<(Answer<()>, Result<(), StoreError>)>,
-}
+/// A transaction, and who waits for it: nobody for the deletion of a key that ended.
+type Asked = (Txn, Option<Answer<TxnOutcome>>);
 
-impl Batch {
-    fn new(index: &Index) -> Self {
-        let (next, first) = (index.clone(), index.revision() + 1);
-        Self { next, first, outcomes: Vec::new(), compactions: Vec::new() }
-    }
-
-    /// Answers everyone with an error.
-    fn answer_all(self, error: impl Fn() -> StoreError) {
-        for (answer, _) in self.outcomes {
-            _ = answer.send(Err(error()));
-        }
-        for (answer, _) in self.compactions {
-            _ = answer.send(Err(error()));
-        }
-    }
+/// What waited when the writer was free.
+#[derive(Default)]
+struct Gathered {
+    txns: Vec<Asked>,
+    compactions: Vec<(Revision, Answer<()>)>,
+    closed: Option<Answer<()>>,
 }
 
 impl Writer {
@@ -73,19 +58,34 @@ impl Writer {
         folder: Arc<Folder>,
         log: Log,
         published: Arc<Published>,
+        compactor: Compactor,
         options: EmbeddedOptions,
-    ) -> Self {
-        Self { folder, log, published, options, checkpoint: None, buffer: Vec::new() }
+    ) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(StoreError::io("start a timer for", folder.path()))?;
+        let mut writer = Self { folder, log, published, options, compactor, runtime, buffer: Vec::new() };
+        writer.take_reserve();
+        Ok(writer)
     }
 
     /// Works until it is asked to close, or nobody is left to ask.
     pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let mut closed = None;
-        while closed.is_none()
-            && let Some(request) = requests.blocking_recv()
-        {
-            closed = self.batch(request, &mut requests);
-        }
+        let mut waiting = Vec::with_capacity(BATCH);
+        let closed = loop {
+            if !self.wait(&mut requests, &mut waiting) {
+                break None;
+            }
+            let gathered = gather(&mut waiting);
+            for batch in batches(gathered.txns) {
+                self.serve(batch);
+            }
+            self.compact(gathered.compactions);
+            self.expire();
+            self.look_after_the_disk();
+            if gathered.closed.is_some() {
+                break gathered.closed;
+            }
+        };
         self.finish();
         // Releases the lock of the folder before the close is answered.
         drop(self);
@@ -94,110 +94,181 @@ impl Writer {
         }
     }
 
-    /// Handles a request and those that wait behind it, up to a close.
-    fn batch(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) -> Option<Answer<()>> {
-        let Ok(index) = self.published.load() else { return None };
-        let mut batch = Batch::new(&index);
-        let mut request = first;
-        let mut closed = None;
-        for left in (0..BATCH).rev() {
-            match request {
-                Request::Txn(txn, answer) => self.decide(&mut batch, txn, answer),
-                Request::Compact(revision, answer) => {
-                    let result = batch.next.compact(revision);
-                    batch.compactions.push((answer, result));
+    /// Waits for requests, or until something else is to be done. `false` when nobody is left to ask.
+    fn wait(&self, requests: &mut mpsc::Receiver<Request>, waiting: &mut Vec<Request>) -> bool {
+        match self.timeout() {
+            None => requests.blocking_recv_many(waiting, BATCH) > 0,
+            Some(timeout) => {
+                let received = requests.recv_many(waiting, BATCH);
+                let received = self.runtime.block_on(async { tokio::time::timeout(timeout, received).await });
+                !matches!(received, Ok(0))
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        match self.published.health() {
+            Ok(()) => Some(expiry::until(self.published.load().ok()?.next_due()?)),
+            Err(StoreError::Full { .. }) => Some(RETRY),
+            Err(_) => None,
+        }
+    }
+
+    /// Decides transactions in one batch, and makes it durable, then visible, then answers. When that fails nobody sees
+    /// any of it: not even a conflict can be answered, since it may be with a write of this batch.
+    fn serve(&mut self, txns: Vec<Asked>) {
+        match self.commit(&txns) {
+            Ok(outcomes) => {
+                for ((_, answer), outcome) in txns.into_iter().zip(outcomes) {
+                    // Whoever asked may have gone.
+                    _ = answer.map(|answer| answer.send(outcome));
                 }
-                Request::Close(answer) => closed = Some(answer),
             }
-            if left == 0 || closed.is_some() || self.buffer.len() >= BATCH_BYTES {
-                break;
+            Err(StoreError::Full { reason }) if self.published.health().is_ok() => {
+                self.begin_full(reason);
+                self.serve(txns);
             }
-            let Ok(waiting) = requests.try_recv() else { break };
-            request = waiting;
+            Err(StoreError::Full { reason }) => {
+                answer_all(txns, || StoreError::Full { reason: reason.clone() });
+            }
+            Err(StoreError::ReadOnly { reason }) => {
+                answer_all(txns, || StoreError::ReadOnly { reason: reason.clone() });
+            }
+            Err(error) => {
+                let reason = self.fail(&error);
+                answer_all(txns, || StoreError::ReadOnly { reason: reason.clone() });
+            }
         }
-        self.commit(batch);
-        self.checkpoint_if_due();
-        closed
     }
 
-    fn decide(&mut self, batch: &mut Batch, txn: Txn, answer: Answer<TxnOutcome>) {
-        if let Err(error) = self.published.health() {
-            batch.outcomes.push((answer, Err(error)));
-            return;
-        }
-        let (outcome, event) = batch.next.decide(txn);
-        if let Some(event) = event {
-            let position = event.revision - batch.first;
-            let position = u16::try_from(position).expect("a batch is shorter than 65536");
-            record(&event, position).encode(&mut self.buffer);
-        }
-        batch.outcomes.push((answer, Ok(outcome)));
+    /// Writes nothing from now on.
+    fn fail(&self, error: &StoreError) -> String {
+        let reason = chain(error);
+        tracing::error!(reason, "store is read-only from now on");
+        self.published.fail(reason.clone());
+        reason
     }
 
-    /// Makes the batch durable, then visible, then answers. When that fails nobody sees any of it: not even a conflict
-    /// can be answered, since it may be with a write of this batch.
-    fn commit(&mut self, batch: Batch) {
-        let wrote = !self.buffer.is_empty();
-        let appended = if wrote { self.log.append(&self.buffer) } else { Ok(()) };
+    fn commit(&mut self, txns: &[Asked]) -> Result<Vec<Result<TxnOutcome, StoreError>>, StoreError> {
+        let health = self.published.health();
+        if let Err(error @ (StoreError::ReadOnly { .. } | StoreError::Closed)) = health {
+            return Err(error);
+        }
+        let mut next = Index::clone(&*self.published.load()?);
+        let first = next.revision() + 1;
         self.buffer.clear();
-        self.buffer.shrink_to(BATCH_BYTES);
-        if let Err(error) = appended {
-            let reason = chain(&error);
-            tracing::error!(reason, "store is read-only from now on");
-            self.published.fail(reason.clone());
-            return batch.answer_all(|| StoreError::ReadOnly { reason: reason.clone() });
+        let outcomes = txns.iter().map(|(txn, _)| match (&health, &txn.op) {
+            (Err(StoreError::Full { reason }), Op::Put(_)) => {
+                Err(StoreError::Full { reason: reason.clone() })
+            }
+            _ => Ok(decide(&mut next, txn, first, &mut self.buffer)),
+        });
+        let outcomes = outcomes.collect();
+        if !self.buffer.is_empty() {
+            self.log.append(&self.buffer, first)?;
+            self.published.publish(next);
+            self.buffer.shrink_to(BATCH_BYTES);
         }
-        if wrote || !batch.compactions.is_empty() {
-            self.published.publish(batch.next);
-        }
-        // Whoever asked may have gone.
-        for (answer, outcome) in batch.outcomes {
-            _ = answer.send(outcome);
-        }
-        for (answer, result) in batch.compactions {
-            _ = answer.send(result);
+        Ok(outcomes)
+    }
+
+    /// Forgets history, durably, after what waited before was written.
+    fn compact(&mut self, compactions: Vec<(Revision, Answer<()>)>) {
+        for (revision, answer) in compactions {
+            _ = answer.send(self.forget(revision));
         }
     }
 
-    /// Begins a checkpoint beside the writes: they go on in a new segment, while a thread writes the index of now.
-    fn checkpoint_if_due(&mut self) {
-        let running = self.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished());
-        if self.published.health().is_err() || running || self.log.bytes() < self.options.checkpoint_bytes {
-            return;
-        }
-        self.join_checkpoint();
-        if let Err(error) = self.begin_checkpoint() {
-            tracing::error!(error = chain(&error), "cannot begin a checkpoint, the log keeps growing");
-            self.log.reset_bytes();
-        }
-    }
-
-    fn begin_checkpoint(&mut self) -> Result<(), StoreError> {
-        let index = self.published.load()?;
-        self.log.rotate(&self.folder, index.revision() + 1)?;
-        let folder = self.folder.clone();
-        let work = move || save(&folder, &index);
-        let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(work);
-        self.checkpoint = Some(thread.map_err(StoreError::io("start a thread for", "checkpoint"))?);
+    fn forget(&mut self, revision: Revision) -> Result<(), StoreError> {
+        let mut next = Index::clone(&*self.published.load()?);
+        next.compact(revision)?;
+        load::remember_compaction(&self.folder, next.oldest())?;
+        self.published.publish(next);
         Ok(())
     }
 
-    fn join_checkpoint(&mut self) {
-        if let Some(thread) = self.checkpoint.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("checkpoint thread panicked");
+    /// Deletes keys whose time has come, a round of them.
+    fn expire(&mut self) {
+        let Ok(index) = self.published.load() else { return };
+        if index.next_due().is_some_and(|due| due <= expiry::now()) {
+            let ended = index.expired(expiry::now(), expiry::ROUND);
+            self.serve(ended.into_iter().map(|deletion| (deletion, None)).collect());
         }
     }
 
-    /// Shortens the next start when that is worth keeping less history for resuming watches.
+    fn look_after_the_disk(&mut self) {
+        match self.published.health() {
+            Ok(()) if self.compactor.is_due(&self.log) => self.checkpoint(),
+            Err(StoreError::Full { .. }) if !self.compactor.is_running() => self.retry_full(),
+            _ => {}
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        if let Ok(index) = self.published.load() {
+            self.log.reset_bytes();
+            self.compactor.begin(index);
+        }
+    }
+
+    /// Refuses puts from now on, and makes what room there can be.
+    fn begin_full(&mut self, reason: String) {
+        tracing::error!(reason, "disk is full: only deletions are written until there is room");
+        self.published.set_full(Some(reason));
+        reserve::give_back(&self.folder);
+        // So that the segments until now can go.
+        let next = self.published.load().map_or(0, |index| index.revision() + 1);
+        match self.log.rotate(next) {
+            Ok(()) => self.squeeze(),
+            Err(error) => _ = self.fail(&error),
+        }
+    }
+
+    /// Takes puts again when there is room for the reserve; until then makes room whenever something was deleted.
+    fn retry_full(&mut self) {
+        self.take_reserve();
+        if self.published.health().is_err() && self.compactor.is_behind(&self.published) {
+            self.squeeze();
+        }
+    }
+
+    /// History needs log, and log needs room.
+    fn squeeze(&mut self) {
+        let Ok(index) = self.published.load() else { return };
+        match self.forget(index.revision()).and_then(|()| self.published.load()) {
+            Ok(index) => self.compactor.begin_squeeze(index),
+            Err(error) => tracing::error!(error = chain(&error), "cannot make room"),
+        }
+    }
+
+    fn take_reserve(&mut self) {
+        let taken = reserve::take(&self.folder, self.options.reserve_bytes);
+        let was_full = self.published.health().is_err();
+        match taken {
+            Ok(()) if was_full => {
+                tracing::warn!("disk has room again: everything is written");
+                self.published.set_full(None);
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let reason = chain(&error);
+                if !was_full {
+                    tracing::error!(reason, "disk is full: only deletions are written until there is room");
+                }
+                self.published.set_full(Some(reason));
+            }
+        }
+    }
+
+    /// Shortens the next start when that is worth a checkpoint.
     fn finish(&mut self) {
-        self.join_checkpoint();
-        if self.published.health().is_ok()
-            && self.log.bytes() > self.options.checkpoint_bytes / 4
-            && let Ok(index) = self.published.load()
-        {
-            save(&self.folder, &index);
+        if self.published.health().is_ok() && self.compactor.is_due_at_close(&self.log) {
+            self.checkpoint();
+        }
+        self.compactor.finish();
+        let failed = matches!(self.published.health(), Err(StoreError::ReadOnly { .. }));
+        if !failed && let Err(error) = self.log.close() {
+            tracing::error!(error = chain(&error), "cannot finish the log");
         }
     }
 }
@@ -209,97 +280,56 @@ impl Drop for Writer {
     }
 }
 
-fn save(folder: &Folder, index: &Index) {
-    if let Err(error) = checkpoint::save(folder, index) {
-        tracing::error!(error = chain(&error), "cannot finish a checkpoint, older files are kept");
+/// Sorts what waited; what came after a close is dropped, which answers it.
+fn gather(waiting: &mut Vec<Request>) -> Gathered {
+    let mut gathered = Gathered::default();
+    for request in waiting.drain(..) {
+        match request {
+            _ if gathered.closed.is_some() => {}
+            Request::Txn(txn, answer) => gathered.txns.push((txn, Some(answer))),
+            Request::Compact(revision, answer) => gathered.compactions.push((revision, answer)),
+            Request::Close(answer) => gathered.closed = Some(answer),
+        }
+    }
+    gathered
+}
+
+/// Cuts what waited where it gets too long for one batch.
+fn batches(txns: Vec<Asked>) -> Vec<Vec<Asked>> {
+    let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for asked in txns {
+        bytes += if let Op::Put(value) = &asked.0.op { value.len() } else { 0 };
+        batch.push(asked);
+        if bytes >= BATCH_BYTES {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+    }
+    batches.extend((!batch.is_empty()).then_some(batch));
+    batches
+}
+
+fn decide(next: &mut Index, txn: &Txn, first: Revision, buffer: &mut Vec<u8>) -> TxnOutcome {
+    let expires = expiry::deadline(txn);
+    let (outcome, event) = next.decide(txn, expires);
+    if let Some(event) = event {
+        let position = u16::try_from(event.revision - first).expect("a batch is shorter than 65536");
+        Record::of_event(&event, position, expires).encode(buffer);
+    }
+    outcome
+}
+
+fn answer_all(txns: Vec<Asked>, error: impl Fn() -> StoreError) {
+    for answer in txns.into_iter().filter_map(|(_, answer)| answer) {
+        _ = answer.send(Err(error()));
     }
 }
 
-fn record(event: &Event, position: u16) -> Record<'_> {
-    let (kind, value) = match &event.kind {
-        EventKind::Put { value, .. } => (Kind::Put, &value[..]),
-        EventKind::Delete { .. } => (Kind::Delete, &[][..]),
-    };
-    let Event { key, revision, create_revision, .. } = event;
-    Record { revision: *revision, create_revision: *create_revision, position, kind, key, value }
-}
-
 /// An error with its causes, as one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::{
-        Compare, Op,
-        index::{FIRST_REVISION, HistoryLimits},
-    };
-
-    fn writer(dir: &Path, log: &Path) -> Writer {
-        let folder = Arc::new(Folder::open(dir).unwrap());
-        let published = Published::new(Index::new(HistoryLimits::default()));
-        Writer::new(folder, Log::at(log), published, EmbeddedOptions::default())
-    }
-
-    fn create(key: &str) -> (Request, oneshot::Receiver<Result<TxnOutcome, StoreError>>) {
-        let (answer, answered) = oneshot::channel();
-        let op = Op::Put(Bytes::from_static(b"{}"));
-        (Request::Txn(Txn::new(key, Compare::Absent, op), answer), answered)
-    }
-
-    /// Sends requests, of which the first is given to the writer; the answers are to all.
-    fn batch(writer: &mut Writer, keys: &[&str]) -> Vec<Result<TxnOutcome, StoreError>> {
-        let (sender, mut requests) = mpsc::channel(8);
-        let answers: Vec<_> = keys.iter().map(|key| create(key)).collect();
-        let (sent, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        for request in sent {
-            sender.try_send(request).unwrap_or_else(|_| panic!("queue is full"));
-        }
-        let first = requests.try_recv().unwrap();
-        writer.batch(first, &mut requests);
-        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
-    }
-
-    #[test]
-    fn what_waits_becomes_one_batch_that_sees_its_own_writes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        let mut writer = writer(dir.path(), &path);
-        let answers = batch(&mut writer, &["/a", "/b", "/a"]);
-        assert!(matches!(answers[0], Ok(TxnOutcome::Committed { revision: 2, .. })));
-        assert!(matches!(answers[1], Ok(TxnOutcome::Committed { revision: 3, .. })));
-        assert!(
-            matches!(&answers[2], Ok(TxnOutcome::Conflict { current: Some(found) }) if found.mod_revision == 2)
-        );
-
-        let log = std::fs::read(&path).unwrap();
-        let (first, length) = Record::decode(&log).unwrap();
-        let (second, _) = Record::decode(&log[length..]).unwrap();
-        assert_eq!((first.batch(), second.batch(), second.position), (2, 2, 1));
-    }
-
-    #[test]
-    fn after_a_failed_write_nothing_is_visible_and_nothing_is_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut writer = writer(dir.path(), Path::new("/dev/full"));
-        for answer in batch(&mut writer, &["/a", "/a"]) {
-            let Err(StoreError::ReadOnly { reason }) = answer else { panic!("{answer:?}") };
-            assert!(reason.starts_with("append to /dev/full: "), "{reason}");
-        }
-        assert_eq!(writer.published.load().unwrap().revision(), FIRST_REVISION);
-        let health = writer.published.health().unwrap_err().to_string();
-        assert!(health.contains("read-only") && health.contains("/dev/full"), "{health}");
-
-        let good = dir.path().join("log");
-        writer.log = Log::at(&good);
-        assert!(matches!(batch(&mut writer, &["/a"])[0], Err(StoreError::ReadOnly { .. })));
-        assert_eq!(std::fs::metadata(&good).unwrap().len(), 0);
-    }
-}
+mod tests;

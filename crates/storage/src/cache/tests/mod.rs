@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
+mod budgets;
+mod wakeups;
+
 use super::*;
 use crate::{Compare, HistoryLimits, Op, Txn, TxnOutcome, memory::Memory};
 

@@ -1,0 +1,146 @@
+//! A connection that became a WebSocket: each frame of the answer's body is a message. What the client sends is read, so
+//! that pings and a close are answered, and otherwise ignored, as upstream does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use detectviz_core::RunContext;
+use detectviz_core::http::Body;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use super::activity::Sent;
+use crate::upgrade::Messages;
+
+/// The most bytes of a message from the client, which has nothing to say.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// How often a client is asked whether it is still there, and how long it may be silent.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(50));
+/// How long a client may take to read a message, and to answer a close.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The place where a connection finds what it becomes.
+#[derive(Clone, Default)]
+pub(super) struct Switch(Arc<Mutex<Option<Accepted>>>);
+
+/// A handshake that was accepted.
+pub(super) struct Accepted {
+    upgrade: OnUpgrade,
+    body: Body,
+    messages: Messages,
+}
+
+impl Switch {
+    /// Keeps the body of an answer that accepts a handshake until the connection is switched, and gives the head.
+    pub(super) fn accept(
+        &self,
+        upgrade: OnUpgrade,
+        mut response: http::Response<Sent>,
+    ) -> http::Response<Sent> {
+        let Some(messages) = response.extensions_mut().remove::<Messages>() else { return response };
+        let (head, body) = response.into_parts();
+        let accepted = Accepted { upgrade, body: Body::stream(body), messages };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(accepted);
+        http::Response::from_parts(head, Sent::new(Body::empty(), None))
+    }
+
+    /// What was accepted, if anything.
+    pub(super) fn take(&self) -> Option<Accepted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Sends the messages until the body ends, the client goes, or the server stops; the body ends by itself then.
+pub(super) async fn serve(accepted: Accepted, context: &RunContext) {
+    let Accepted { upgrade, body, messages } = accepted;
+    let Ok(upgraded) = upgrade.await else { return };
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX);
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let mut session = Session { socket, heard: Instant::now() };
+    match session.run(body, messages).await {
+        Ok(()) => {
+            let code = if context.is_draining() { CloseCode::Away } else { CloseCode::Normal };
+            session.close(code).await;
+        }
+        Err(fault) => tracing::debug!(error = %fault, "WebSocket ended"),
+    }
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.socket.get_mut().shutdown()).await;
+}
+
+struct Session {
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+    /// When the client was last heard of.
+    heard: Instant,
+}
+
+impl Session {
+    async fn run(&mut self, mut body: Body, messages: Messages) -> Result<(), Error> {
+        let mut pings = tokio::time::interval_at(Instant::now() + PING.0, PING.0);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                frame = body.frame() => match frame {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => message(data, messages)?,
+                        Err(_) => continue,
+                    },
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                heard = self.socket.next() => {
+                    heard.ok_or(Error::ConnectionClosed)??;
+                    self.heard = Instant::now();
+                    continue;
+                }
+                _ = pings.tick() => {
+                    if self.heard.elapsed() > PING.1 {
+                        return Err(Error::ConnectionClosed);
+                    }
+                    Message::Ping(Bytes::new())
+                }
+            };
+            self.send(message).await?;
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Error> {
+        let sent = tokio::time::timeout(WRITE_TIMEOUT, self.socket.send(message)).await;
+        sent.unwrap_or(Err(Error::ConnectionClosed))
+    }
+
+    /// Says goodbye, and waits a little for the answer.
+    async fn close(&mut self, code: CloseCode) {
+        let goodbye = async {
+            self.socket.close(Some(CloseFrame { code, reason: Utf8Bytes::default() })).await?;
+            while let Some(message) = self.socket.next().await {
+                message?;
+            }
+            Ok::<_, Error>(())
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+}
+
+fn message(data: Bytes, messages: Messages) -> Result<Message, Error> {
+    Ok(match messages {
+        Messages::Text => {
+            Message::Text(Utf8Bytes::try_from(data).map_err(|fault| Error::Utf8(fault.to_string()))?)
+        }
+        Messages::Binary => Message::Binary(data),
+        Messages::Base64 => Message::Text(STANDARD.encode(data).into()),
+    })
+}

@@ -1,0 +1,94 @@
+//! Decides when a checkpoint is worth its cost, and runs it beside the writes. One is begun when the log grew by as much
+//! as all keys take, so that a byte is written again about once, however large the store is.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use super::{
+    EmbeddedOptions,
+    checkpoint::{self, State},
+    folder::Folder,
+    log::Log,
+    manifest::Manifest,
+    writer::chain,
+};
+use crate::{StoreError, index::Index, published::Published};
+
+/// The one who makes checkpoints.
+pub(super) struct Compactor {
+    folder: Arc<Folder>,
+    options: EmbeddedOptions,
+    manifest: Manifest,
+    running: Option<JoinHandle<Manifest>>,
+}
+
+type Make = fn(&Folder, &mut Manifest, &State, u64) -> Result<(), StoreError>;
+
+impl Compactor {
+    pub(super) fn new(folder: Arc<Folder>, manifest: Manifest, options: EmbeddedOptions) -> Self {
+        Self { folder, options, manifest, running: None }
+    }
+
+    /// Whether the log is long enough, and no checkpoint is being made.
+    pub(super) fn is_due(&mut self, log: &Log) -> bool {
+        log.bytes() > self.worth() && !self.is_running()
+    }
+
+    /// On close, a quarter suffices.
+    pub(super) fn is_due_at_close(&mut self, log: &Log) -> bool {
+        log.bytes() > self.worth() / 4
+    }
+
+    fn worth(&self) -> u64 {
+        self.options.checkpoint_bytes.max(self.manifest.bytes())
+    }
+
+    pub(super) fn is_running(&mut self) -> bool {
+        if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.finish();
+        }
+        self.running.is_some()
+    }
+
+    /// Whether a checkpoint of now would differ from the last one.
+    pub(super) fn is_behind(&self, published: &Published) -> bool {
+        published.load().is_ok_and(|index| index.revision() > self.manifest.base)
+    }
+
+    /// Begins a checkpoint of the oldest kept revision, so that the log behind it is the kept history.
+    pub(super) fn begin(&mut self, index: Arc<Index>) {
+        self.start(index, checkpoint::save);
+    }
+
+    /// Begins one that needs little room.
+    pub(super) fn begin_squeeze(&mut self, index: Arc<Index>) {
+        self.start(index, checkpoint::squeeze);
+    }
+
+    fn start(&mut self, index: Arc<Index>, make: Make) {
+        self.finish();
+        let (folder, part_bytes) = (self.folder.clone(), self.options.part_bytes);
+        let mut manifest = self.manifest.clone();
+        let work = move || {
+            let state = State { entries: index.entries_at("", index.oldest()), revision: index.oldest() };
+            drop(index);
+            let made = make(&folder, &mut manifest, &state, part_bytes);
+            if let Err(error) = made.and_then(|()| manifest.remove_others(&folder)) {
+                tracing::error!(error = chain(&error), "cannot finish a checkpoint, older files are kept");
+            }
+            manifest
+        };
+        match std::thread::Builder::new().name("store-checkpoint".into()).spawn(work) {
+            Ok(thread) => self.running = Some(thread),
+            Err(error) => tracing::error!(%error, "cannot begin a checkpoint, the log keeps growing"),
+        }
+    }
+
+    /// Waits for a checkpoint that is being made.
+    pub(super) fn finish(&mut self) {
+        match self.running.take().map(JoinHandle::join) {
+            Some(Ok(manifest)) => self.manifest = manifest,
+            Some(Err(_)) => tracing::error!("checkpoint thread panicked"),
+            None => {}
+        }
+    }
+}
