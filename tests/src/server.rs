@@ -209,6 +209,11 @@ impl Server {
         &self.url
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What the server was started with; its data folder outlives the server while this is kept.
     pub fn setup(&self) -> Builder {
         self.builder.clone()

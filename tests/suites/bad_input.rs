@@ -215,7 +215,7 @@ fn bad_methods_and_types(admin: &Client) {
     ] {
         admin.request(method, path).body("application/json", "{}").send().refused(405, "MethodNotAllowed");
     }
-    for kind in ["text/plain", "application/yaml", "application/x-www-form-urlencoded", "nonsense"] {
+    for kind in ["text/plain", "application/cbor", "application/x-www-form-urlencoded", "nonsense"] {
         for answer in bodies(admin, kind, config_map("kept", "y").to_string().as_bytes()) {
             answer.refused(415, "UnsupportedMediaType");
         }

@@ -13,6 +13,7 @@ mod discovery;
 mod editions;
 mod etcd;
 mod kubectl;
+mod reads;
 mod store;
 mod support;
 mod watch;

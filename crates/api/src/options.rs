@@ -1,10 +1,11 @@
 //! What a request asks for beyond its path: list, watch, write and delete options, read and checked at one place.
 
 use serde::Deserialize;
+use std::num::{IntErrorKind, ParseIntError};
 
 use crate::query::Query;
 use crate::selector::{FieldSelector, LabelSelector};
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// How a list's `resourceVersion` is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,101 +43,129 @@ impl ListOptions {
     /// Reads the options of a list, or of a watch if `watch`.
     ///
     /// # Errors
-    /// 400 for an unreadable value, 422 for a forbidden combination.
+    /// 400 for an unreadable value, 422 with every forbidden combination.
     pub fn parse(query: &Query, watch: bool) -> Result<Self, Status> {
-        let bad = |key: &str, why: String| Status::bad_request(format!("invalid {key}: {why}"));
-        let labels = query
-            .get("labelSelector")
-            .unwrap_or_default()
-            .parse()
-            .map_err(|why| bad("labelSelector", why))?;
-        let fields = query
-            .get("fieldSelector")
-            .unwrap_or_default()
-            .parse()
-            .map_err(|why| bad("fieldSelector", why))?;
+        let selector = |key| query.get(key).unwrap_or_default();
+        check_match(query, watch)?;
         let options = Self {
-            labels,
-            fields,
+            labels: selector("labelSelector").parse().map_err(|why: String| Status::bad_request(why))?,
+            fields: selector("fieldSelector").parse().map_err(|why: String| Status::bad_request(why))?,
             resource_version: resource_version(query)?,
-            version_match: version_match(query)?,
-            limit: number::<u64>(query, "limit")?
-                .filter(|limit| *limit > 0)
-                .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
-            continue_token: query.get("continue").filter(|token| !token.is_empty()).map(str::to_owned),
+            version_match: version_match(query),
+            limit: limit(query)?,
+            continue_token: given(query, "continue").map(str::to_owned),
             allow_bookmarks: query.flag("allowWatchBookmarks"),
             send_initial_events: query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents")),
             timeout_seconds: number(query, "timeoutSeconds")?,
         };
-        options.check(watch, query)?;
-        Ok(options)
-    }
-
-    fn check(&self, watch: bool, query: &Query) -> Result<(), Status> {
-        if self.continue_token.is_some() && self.resource_version.is_some_and(|version| version > 0) {
+        if options.continue_token.is_some() && options.resource_version.is_some_and(|version| version > 0) {
             return Err(Status::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));
         }
-        let forbidden = |field: &str, why: &str| {
-            let cause = crate::Cause {
-                reason: "FieldValueForbidden".into(),
-                message: format!("Forbidden: {why}"),
-                field: field.into(),
-            };
-            Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![cause]))
-        };
-        let initial = query.get("sendInitialEvents").is_some();
-        match (watch, initial, self.version_match) {
-            (false, true, _) => forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"),
-            (true, false, Some(_)) => forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            ),
-            (true, true, matched) if matched != Some(VersionMatch::NotOlderThan) => forbidden(
-                "resourceVersionMatch",
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ),
-            (false, _, Some(_)) if self.resource_version.is_none() => forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ),
-            (false, _, Some(VersionMatch::Exact)) if self.resource_version == Some(0) => forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ),
-            _ => Ok(()),
-        }
+        Ok(options)
+    }
+
+    /// The one version that a list has to be of. A page of a named version is of exactly that version also when the
+    /// client does not say so: upstream's rule from before `resourceVersionMatch`.
+    pub fn exact_version(&self) -> Option<u64> {
+        let legacy = self.limit.is_some() && self.version_match.is_none();
+        let exact = legacy || self.version_match == Some(VersionMatch::Exact);
+        self.resource_version.filter(|version| exact && *version > 0)
     }
 }
 
-fn resource_version(query: &Query) -> Result<Option<u64>, Status> {
-    match query.get("resourceVersion") {
-        None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            Status::bad_request(format!(
-                "invalid resourceVersion {text:?}: must be a whole number, such as a list returned"
-            ))
-        }),
-    }
+/// Parameters that stand in the query with a value.
+fn given<'a>(query: &'a Query, key: &str) -> Option<&'a str> {
+    query.get(key).filter(|text| !text.is_empty())
 }
 
-fn version_match(query: &Query) -> Result<Option<VersionMatch>, Status> {
+/// Refuses what cannot be meant together; all of it at once, as upstream's validation of `ListOptions` does.
+fn check_match(query: &Query, watch: bool) -> Result<(), Status> {
+    let matched = given(query, "resourceVersionMatch");
+    let initial = query.get("sendInitialEvents").is_some();
+    let mut causes = Vec::new();
+    let mut add = |wrong: bool, cause: Cause| causes.extend(wrong.then_some(cause));
+    let continues = given(query, "continue").is_some();
+    let continued = || forbidden("resourceVersionMatch is forbidden when continue is provided");
+    if watch {
+        let other = matched.filter(|matched| *matched != "NotOlderThan");
+        let both = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        let alone = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        add(initial && matched != Some("NotOlderThan"), forbidden(both));
+        add(!initial && matched.is_some(), forbidden(alone));
+        add(other.is_some(), unknown_match(other.unwrap_or_default(), "\"NotOlderThan\""));
+        add(matched.is_some() && continues, continued());
+    } else if let Some(matched) = matched {
+        let version = given(query, "resourceVersion");
+        let alone = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+        let any = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+        let known = matches!(matched, "Exact" | "NotOlderThan");
+        add(version.is_none(), forbidden(alone));
+        add(continues, continued());
+        add(!known, unknown_match(matched, "\"Exact\", \"NotOlderThan\", \"\""));
+        add(matched == "Exact" && version == Some("0"), forbidden(any));
+    }
+    if initial && !watch {
+        let why = "sendInitialEvents is forbidden for list";
+        causes.push(Cause { field: "sendInitialEvents".into(), ..forbidden(why) });
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", causes)) }
+}
+
+fn forbidden(why: &str) -> Cause {
+    let (reason, field) = ("FieldValueForbidden".into(), "resourceVersionMatch".into());
+    Cause { reason, message: format!("Forbidden: {why}"), field }
+}
+
+fn unknown_match(found: &str, supported: &str) -> Cause {
+    let message = format!("Unsupported value: {found:?}: supported values: {supported}");
+    Cause { reason: "FieldValueNotSupported".into(), message, field: "resourceVersionMatch".into() }
+}
+
+/// The version that a get or list names; `None` means the most recent, 0 any.
+///
+/// # Errors
+/// 400 when it is no whole number, in the words of upstream's number parser.
+pub fn resource_version(query: &Query) -> Result<Option<u64>, Status> {
+    let Some(text) = given(query, "resourceVersion") else { return Ok(None) };
+    // No sign: Go's unsigned numbers have none.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = text.parse().map_err(|fault| why_no_number(&fault));
+    parsed.and_then(|version| if digits { Ok(Some(version)) } else { Err("invalid syntax") }).map_err(|why| {
+        Status::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"
+        ))
+    })
+}
+
+fn version_match(query: &Query) -> Option<VersionMatch> {
     match query.get("resourceVersionMatch") {
-        None | Some("") => Ok(None),
-        Some("NotOlderThan") => Ok(Some(VersionMatch::NotOlderThan)),
-        Some("Exact") => Ok(Some(VersionMatch::Exact)),
-        Some(other) => Err(Status::bad_request(format!(
-            "invalid resourceVersionMatch {other:?}: supported values: \"Exact\", \"NotOlderThan\""
-        ))),
+        Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
+        Some("Exact") => Some(VersionMatch::Exact),
+        _ => None,
     }
 }
 
-fn number<T: std::str::FromStr>(query: &Query, key: &str) -> Result<Option<T>, Status> {
-    let Some(text) = query.get(key).filter(|text| !text.is_empty()) else { return Ok(None) };
-    text.parse()
-        .map(Some)
-        .map_err(|_| Status::bad_request(format!("invalid {key} {text:?}: must be a whole number")))
+/// The most items of a page; a limit below 1 is none.
+fn limit(query: &Query) -> Result<Option<usize>, Status> {
+    let limit = number(query, "limit")?.filter(|limit| *limit > 0);
+    Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+}
+
+fn number(query: &Query, key: &str) -> Result<Option<i64>, Status> {
+    let Some(text) = given(query, key) else { return Ok(None) };
+    text.parse().map(Some).map_err(|fault| {
+        Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {}", why_no_number(&fault)))
+    })
+}
+
+/// The words of Go's `strconv`, which upstream passes on.
+fn why_no_number(fault: &ParseIntError) -> &'static str {
+    match fault.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    }
 }
 
 /// What happens to unknown and duplicate fields of a written object.
@@ -201,7 +230,7 @@ fn dry_run(query: &Query, options: &str) -> Result<bool, Status> {
 
 fn unsupported(options: &str, field: &str, value: &str, allowed: &str) -> Status {
     let message = format!("Unsupported value: {value:?}: supported values: {allowed}");
-    let cause = crate::Cause { reason: "FieldValueNotSupported".into(), message, field: field.into() };
+    let cause = Cause { reason: "FieldValueNotSupported".into(), message, field: field.into() };
     Status::invalid("meta.k8s.io", options, "", vec![cause])
 }
 
@@ -293,18 +322,52 @@ mod tests {
     fn bad_options_are_refused_with_their_code() {
         for (query, watch, code) in [
             ("resourceVersion=x", false, 400),
+            ("resourceVersion=%2B1", false, 400),
+            ("resourceVersion=-1", false, 400),
+            ("resourceVersion=18446744073709551616", false, 400),
             ("resourceVersionMatch=Exact", false, 422),
             ("sendInitialEvents=true", false, 422),
             ("sendInitialEvents=true", true, 422),
             ("resourceVersionMatch=Exact&resourceVersion=1", true, 422),
             ("labelSelector=%3D", false, 400),
-            ("timeoutSeconds=-1", true, 400),
-            ("resourceVersionMatch=Newest", false, 400),
+            ("timeoutSeconds=soon", true, 400),
+            ("resourceVersionMatch=Newest&resourceVersion=1", false, 422),
             ("resourceVersionMatch=Exact&resourceVersion=0", false, 422),
+            ("resourceVersionMatch=NotOlderThan&resourceVersion=0&continue=x", false, 422),
             ("continue=x&resourceVersion=5", false, 400),
-            ("limit=-1", false, 400),
+            ("limit=some", false, 400),
+            ("limit=9223372036854775808", false, 400),
         ] {
             assert_eq!(list(query, watch).unwrap_err().code, code, "{query}");
+        }
+        for query in
+            ["limit=0", "limit=-1", "limit=", "limit=9223372036854775807", "continue=x&resourceVersion=0"]
+        {
+            assert!(list(query, false).is_ok(), "{query}");
+        }
+    }
+
+    #[test]
+    fn all_that_cannot_be_meant_is_said_at_once() {
+        let both = list("resourceVersionMatch=Newest&sendInitialEvents=0", false).unwrap_err();
+        assert_eq!(
+            both.message,
+            "ListOptions.meta.k8s.io \"\" is invalid: [resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden \
+             unless resourceVersion is provided, resourceVersionMatch: Unsupported value: \"Newest\": supported values: \
+             \"Exact\", \"NotOlderThan\", \"\", sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list]"
+        );
+    }
+
+    #[test]
+    fn a_page_of_a_named_version_is_of_exactly_that_version() {
+        for (query, exact) in [
+            ("resourceVersion=7", None),
+            ("resourceVersion=7&limit=1", Some(7)),
+            ("resourceVersion=0&limit=1", None),
+            ("resourceVersion=7&limit=1&resourceVersionMatch=NotOlderThan", None),
+            ("resourceVersion=7&resourceVersionMatch=Exact", Some(7)),
+        ] {
+            assert_eq!(list(query, false).unwrap().exact_version(), exact, "{query}");
         }
     }
 

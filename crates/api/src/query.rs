@@ -73,9 +73,80 @@ impl Query {
     }
 }
 
+/// Reads a duration as Go writes them: `300ms`, `1m30s`, `1.5h`, `-1s`; in seconds.
+///
+/// # Errors
+/// What upstream's parser says.
+pub fn go_duration(text: &str) -> Result<f64, String> {
+    let invalid = || format!("time: invalid duration {text:?}");
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Ok(0.0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let (number, after) = split_where(rest, |c| c != '.' && !c.is_ascii_digit());
+        let (unit, after) = split_where(after, |c| c == '.' || c.is_ascii_digit());
+        let number: f64 = number.parse().map_err(|_| invalid())?;
+        seconds += number * unit_seconds(unit, text)?;
+        rest = after;
+    }
+    // Go counts nanoseconds in 63 bits.
+    if seconds > 9_223_372_036.0 { Err(invalid()) } else { Ok(sign * seconds) }
+}
+
+fn unit_seconds(unit: &str, text: &str) -> Result<f64, String> {
+    match unit {
+        "ns" => Ok(1e-9),
+        "us" | "\u{b5}s" | "\u{3bc}s" => Ok(1e-6),
+        "ms" => Ok(1e-3),
+        "s" => Ok(1.0),
+        "m" => Ok(60.0),
+        "h" => Ok(3600.0),
+        "" => Err(format!("time: missing unit in duration {text:?}")),
+        unit => Err(format!("time: unknown unit {unit:?} in duration {text:?}")),
+    }
+}
+
+fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        for (text, seconds) in [
+            ("5s", 5.0),
+            ("1m30s", 90.0),
+            ("1.5h", 5400.0),
+            ("300ms", 0.3),
+            ("-1s", -1.0),
+            ("0", 0.0),
+            (".5s", 0.5),
+        ] {
+            assert_eq!(go_duration(text).unwrap(), seconds, "{text}");
+        }
+        for (text, fault) in [
+            ("5", "time: missing unit in duration \"5\""),
+            ("5x", "time: unknown unit \"x\" in duration \"5x\""),
+            ("s", "time: invalid duration \"s\""),
+            ("", "time: invalid duration \"\""),
+            ("-", "time: invalid duration \"-\""),
+            ("1..5s", "time: invalid duration \"1..5s\""),
+            ("99999999999h", "time: invalid duration \"99999999999h\""),
+        ] {
+            assert_eq!(go_duration(text).unwrap_err(), fault, "{text}");
+        }
+    }
 
     #[test]
     fn a_query_is_decoded_pair_by_pair() {

@@ -200,60 +200,58 @@ impl FieldSelector {
 impl FromStr for FieldSelector {
     type Err = String;
 
-    /// Reads a field selector; `\\`, `\,` and `\=` in values stand for the character itself.
+    /// Reads a field selector; `\\`, `\,` and `\=` in values stand for the character itself. The errors are upstream's.
     fn from_str(text: &str) -> Result<Self, String> {
-        let terms = split_unescaped(text);
-        let terms = terms.iter().map(|term| term.trim()).filter(|term| !term.is_empty());
-        terms
-            .map(|term| field_term(term).ok_or_else(|| invalid_field_selector(text, term)))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let terms = split_unescaped(text).into_iter().filter(|term| !term.is_empty());
+        terms.map(|term| field_term(text, term)).collect::<Result<_, _>>().map(Self)
     }
 }
 
-fn invalid_field_selector(text: &str, term: &str) -> String {
-    format!(
-        "invalid selector: {text:?}; can't understand {term:?}, expected FIELD=VALUE, FIELD==VALUE or FIELD!=VALUE"
-    )
-}
-
-fn split_unescaped(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
+/// The parts between commas that no backslash stands before.
+fn split_unescaped(text: &str) -> Vec<&str> {
     let mut escaped = false;
-    for c in text.chars() {
-        if c == ',' && !escaped {
-            parts.push(String::new());
-        } else if let Some(last) = parts.last_mut() {
-            last.push(c);
-        }
+    text.split(|c| {
+        let ends = c == ',' && !escaped;
         escaped = c == '\\' && !escaped;
-    }
-    parts
+        ends
+    })
+    .collect()
 }
 
-fn field_term(term: &str) -> Option<FieldTerm> {
-    let at = term.find(['=', '!'])?;
-    let (field, rest) = term.split_at(at);
-    let (equal, value) = match rest {
-        rest if rest.starts_with("!=") => (false, &rest[2..]),
-        rest if rest.starts_with("==") => (true, &rest[2..]),
-        rest if rest.starts_with('=') => (true, &rest[1..]),
-        _ => return None,
+fn field_term(text: &str, term: &str) -> Result<FieldTerm, String> {
+    let starts = |at: &usize| term[*at..].starts_with("!=") || term[*at..].starts_with('=');
+    let Some(at) = term.char_indices().map(|(at, _)| at).find(starts) else {
+        return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
     };
-    Some(FieldTerm { field: field.trim().to_owned(), value: unescape(value.trim())?, equal })
+    let (field, rest) = term.split_at(at);
+    let equal = rest.starts_with('=');
+    let value = rest.strip_prefix("!=").or(rest.strip_prefix("==")).unwrap_or(&rest[1..]);
+    Ok(FieldTerm { field: field.to_owned(), value: unescape(value)?, equal })
 }
 
-fn unescape(value: &str) -> Option<String> {
+fn unescape(value: &str) -> Result<String, String> {
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => out.push(chars.next().filter(|next| "\\,=".contains(*next))?),
-            '=' | ',' => return None,
+            '\\' => {
+                let next = chars.next();
+                let sequence = || format!("\\{}", next.map(String::from).unwrap_or_default());
+                let allowed = next.filter(|next| "\\,=".contains(*next));
+                out.push(allowed.ok_or_else(|| {
+                    format!("invalid field selector: invalid escape sequence: {}", sequence())
+                })?);
+            }
+            '=' | ',' => {
+                return Err(format!(
+                    "invalid field selector: unescaped character in value: {}",
+                    u32::from(c)
+                ));
+            }
             c => out.push(c),
         }
     }
-    Some(out)
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -309,11 +307,20 @@ mod tests {
             ("spec.x=", true),
             ("spec.x==y", false),
             ("", true),
+            (",,", true),
         ] {
             assert_eq!(selector.parse::<FieldSelector>().unwrap().matches(lookup), expected, "{selector}");
         }
-        for selector in ["a", "a=b=c", "a!b", "a=\\x"] {
-            assert!(selector.parse::<FieldSelector>().is_err(), "{selector}");
+        for (selector, fault) in [
+            ("a", "invalid selector: 'a'; can't understand 'a'"),
+            ("a=b=c", "invalid field selector: unescaped character in value: 61"),
+            ("a=b,c!d", "invalid selector: 'a=b,c!d'; can't understand 'c!d'"),
+            ("a=\\x", "invalid field selector: invalid escape sequence: \\x"),
+            ("a=x\\", "invalid field selector: invalid escape sequence: \\"),
+        ] {
+            assert_eq!(selector.parse::<FieldSelector>().unwrap_err(), fault, "{selector}");
         }
+        let term = "metadata.name!=a\\=b".parse::<FieldSelector>().unwrap().terms()[0].clone();
+        assert_eq!((&*term.field, &*term.value, term.equal), ("metadata.name", "a=b", false));
     }
 }

@@ -132,6 +132,9 @@ pub struct Status {
     /// The HTTP status code.
     #[serde(default)]
     pub code: u16,
+    /// Where a list can be gone on with nevertheless: `metadata.continue`.
+    #[serde(skip)]
+    pub continue_token: String,
 }
 
 impl Serialize for Status {
@@ -139,7 +142,8 @@ impl Serialize for Status {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "Status")?;
         map.serialize_entry("apiVersion", "v1")?;
-        map.serialize_entry("metadata", &serde_json::Map::new())?;
+        let token = (!self.continue_token.is_empty()).then_some(("continue", &self.continue_token));
+        map.serialize_entry("metadata", &token.into_iter().collect::<std::collections::BTreeMap<_, _>>())?;
         map.serialize_entry("status", &self.status)?;
         for (key, text) in [("message", &self.message), ("reason", &self.reason)] {
             if !text.is_empty() {
@@ -172,6 +176,7 @@ impl Status {
             reason: name.to_owned(),
             details: None,
             code,
+            continue_token: String::new(),
         }
     }
 

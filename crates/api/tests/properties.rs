@@ -1,7 +1,7 @@
 //! Whatever a client sends in a request line, a header or a patch is read or refused, and never more than that.
 
 use detectviz_api::options::{ListOptions, WriteOptions};
-use detectviz_api::query::{Query, percent_decode};
+use detectviz_api::query::{Query, go_duration, percent_decode};
 use detectviz_api::selector::{FieldSelector, LabelSelector};
 use detectviz_api::{RequestInfo, negotiate, patch};
 use http::Method;
@@ -82,8 +82,17 @@ proptest! {
 
     #[test]
     fn any_accept_header_is_answered_or_406(accept in "[a-z*/;=,.+0-9 ]{0,60}") {
-        if let Err(status) = negotiate::presentation(Some(&accept)) {
-            prop_assert_eq!(status.code, 406);
+        for status in [negotiate::presentation(Some(&accept)).err(), negotiate::form(Some(&accept)).err()] {
+            prop_assert!(status.is_none_or(|status| status.code == 406));
+        }
+        prop_assert_eq!(negotiate::status_form(Some(&accept)).presentation, negotiate::Presentation::Object);
+        negotiate::accepts_gzip(Some(&accept));
+    }
+
+    #[test]
+    fn any_duration_is_read_or_refused(text in "[-+]?[0-9.\u{b5}a-z]{0,12}") {
+        if let Ok(seconds) = go_duration(&text) {
+            prop_assert!(seconds.is_finite());
         }
     }
 

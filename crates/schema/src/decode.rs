@@ -34,8 +34,14 @@ pub struct Decoded {
 
 /// Why a document cannot be read; the message names line and column.
 #[derive(Debug, thiserror::Error)]
-#[error("read JSON: {0}")]
-pub struct DecodeError(#[from] serde_json::Error);
+pub enum DecodeError {
+    /// It is no JSON, or not within the limits.
+    #[error("read JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is no YAML, or not within the limits.
+    #[error("read YAML: {0}")]
+    Yaml(String),
+}
 
 /// Reads one JSON document, the whole of `bytes`.
 ///

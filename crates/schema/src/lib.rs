@@ -15,8 +15,10 @@ mod path;
 pub mod protobuf;
 pub mod strategic;
 pub mod validate;
+pub mod yaml;
 
 pub use compile::{CompileError, Compiled, CompiledVersion, Fragments};
 pub use decode::{DecodeError, Decoded, Limits, decode_json};
 pub use protobuf::{Envelope, ProtobufError, decode_envelope, delete_options_from_protobuf};
 pub use validate::Admitted;
+pub use yaml::decode_yaml;

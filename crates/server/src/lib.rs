@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod chain;
+mod encode;
 pub mod endpoints;
 pub mod install;
 pub mod listener;

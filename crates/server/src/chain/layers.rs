@@ -1,5 +1,6 @@
 //! The steps of the chain that are more than one line.
 
+use detectviz_api::query::go_duration;
 use detectviz_api::{Identity, Reason, RequestInfo, Status};
 use detectviz_auth::authenticate::{Authenticator, Credentials};
 use detectviz_auth::{authorize, headers};
@@ -87,12 +88,25 @@ pub(super) fn authorize(
     }
 }
 
+/// How long the answer may take: what the caller says, up to `limit`. No time, or a negative one, says nothing.
+pub(super) fn timeout(info: &RequestInfo, limit: Duration) -> Result<Duration, Status> {
+    let Some(text) = info.query.get("timeout").filter(|text| !text.is_empty() && !info.is_long_running())
+    else {
+        return Ok(limit);
+    };
+    let seconds = go_duration(text).map_err(|why| {
+        Status::bad_request(format!("invalid timeout specified in the request URL - {why}"))
+    })?;
+    let asked = Duration::try_from_secs_f64(seconds).ok().filter(|asked| !asked.is_zero());
+    Ok(asked.map_or(limit, |asked| asked.min(limit)))
+}
+
 pub(super) async fn deadline<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-        let message = format!("the request did not complete within the allotted {} seconds", limit.as_secs());
+        let message = "Timeout: request did not complete within the allotted timeout";
         Err(Status::failure(Reason::Timeout, message))
     })
 }
@@ -120,5 +134,26 @@ mod tests {
         assert_eq!(panicked.code, 500);
         let late = deadline::<()>(Duration::from_millis(1), std::future::pending()).await.unwrap_err();
         assert_eq!(late.code, 504);
+    }
+
+    #[test]
+    fn a_caller_may_ask_for_less_time_and_not_for_more() {
+        let limit = Duration::from_secs(60);
+        let asked =
+            |query| timeout(&RequestInfo::parse(&http::Method::GET, "/x", Some(query)).unwrap(), limit);
+        for (query, seconds) in [
+            ("timeout=5s", 5),
+            ("timeout=2m", 60),
+            ("timeout=0s", 60),
+            ("timeout=-1s", 60),
+            ("timeout=", 60),
+            ("", 60),
+        ] {
+            assert_eq!(asked(query).unwrap(), Duration::from_secs(seconds), "{query}");
+        }
+        assert_eq!(
+            asked("timeout=5").unwrap_err().message,
+            "invalid timeout specified in the request URL - time: missing unit in duration \"5\""
+        );
     }
 }

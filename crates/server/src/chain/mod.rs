@@ -63,11 +63,13 @@ impl Chain {
         let span = tracing::debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         let measured = self.metrics.start();
         let head = request.method() == http::Method::HEAD;
+        let mut asked = render::Asked::by(&request);
         let mut seen = None;
         let answer = async {
             // Parsed once: what is authorized below is what is executed.
             let info = layers::request_info(&request)?;
             let info = seen.insert(info).clone();
+            asked.about(&info);
             // Before anything is decided by the caller's name.
             let identity = layers::authenticate(&self.authenticator, peer, &request)?;
             // No header may say who somebody is: identity comes from credentials alone (CVE-2026-61682).
@@ -83,7 +85,7 @@ impl Chain {
             Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
-        let response = render::response(outcome, &id);
+        let response = render::response(outcome, &id, &asked);
         let response = if head { render::without_body(response) } else { response };
         measured.finish(seen.as_ref(), response.status());
         response
@@ -91,13 +93,13 @@ impl Chain {
 
     /// Answers a request of this server to itself, under an identity that needs no proof.
     pub async fn answer_as(&self, identity: Identity, request: Request) -> Response {
-        let id = layers::request_id();
+        let (id, asked) = (layers::request_id(), render::Asked::by(&request));
         let answer = async {
             let info = layers::request_info(&request)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
             self.execute(info, identity, request).await
         };
-        render::response(layers::guard_panics(answer).await, &id)
+        render::response(layers::guard_panics(answer).await, &id, &asked)
     }
 
     async fn execute(
@@ -109,9 +111,10 @@ impl Chain {
         if let Some(page) = self.endpoints.answer(&info, request.headers()).await? {
             return Ok(page);
         }
+        let timeout = layers::timeout(&info, self.request_timeout)?;
         let handler = self.delegates.route(&info).ok_or_else(Status::no_such_path)?;
         let exempt = info.is_long_running();
         let answer = handler.handle(Arc::new(Context { info, identity }), request);
-        if exempt { answer.await } else { layers::deadline(self.request_timeout, answer).await }
+        if exempt { answer.await } else { layers::deadline(timeout, answer).await }
     }
 }

@@ -1,17 +1,19 @@
 //! Request bodies: bounded, read once, in every encoding that a client of the kind may send.
 
 use bytes::Bytes;
+use detectviz_api::negotiate::{JSON, YAML};
 use detectviz_api::options::{DeleteOptions, FieldValidation};
 use detectviz_api::{Reason, Status};
 use detectviz_core::http::Body;
-use detectviz_schema::{Limits, decode_envelope, decode_json, delete_options_from_protobuf};
+use detectviz_schema::{
+    Decoded, Limits, decode_envelope, decode_json, decode_yaml, delete_options_from_protobuf,
+};
 use http::header;
 use serde_json::Value;
 
 use super::Call;
 use crate::resource::Resource;
 
-const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// How much more of a body that is too large is read and thrown away, so that the client reads the refusal instead of a
@@ -64,10 +66,8 @@ impl Call {
         let kind = self.media_type();
         let protobuf = self.resource.definition.extensions.protobuf;
         match kind.as_str() {
-            JSON => {
-                let bytes = self.body(body).await?;
-                let decoded = decode_json(&bytes, Limits::default())
-                    .map_err(|fault| Status::bad_request(fault.to_string()))?;
+            JSON | YAML => {
+                let decoded = decode(&kind, &self.body(body).await?)?;
                 let mut object = decoded.value;
                 check_type(&self.resource, &mut object)?;
                 Ok(Incoming { object, duplicates: decoded.duplicates })
@@ -77,7 +77,7 @@ impl Call {
                 let object = from_protobuf(&self.resource, &bytes)?;
                 Ok(Incoming { object, duplicates: Vec::new() })
             }
-            other => Err(unsupported(other, if protobuf { &[JSON, PROTOBUF] } else { &[JSON] })),
+            _ => Err(unsupported(if protobuf { &[JSON, YAML, PROTOBUF] } else { &[JSON, YAML] })),
         }
     }
 
@@ -89,18 +89,14 @@ impl Call {
             return DeleteOptions::from_query(&self.context.info.query);
         }
         let document = match kind.as_str() {
-            JSON => {
-                decode_json(&bytes, Limits::default())
-                    .map_err(|fault| Status::bad_request(fault.to_string()))?
-                    .value
-            }
+            JSON | YAML => decode(&kind, &bytes)?.value,
             PROTOBUF => {
                 let envelope =
                     decode_envelope(&bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
                 delete_options_from_protobuf(envelope.raw)
                     .map_err(|fault| Status::bad_request(fault.to_string()))?
             }
-            other => return Err(unsupported(other, &[JSON, PROTOBUF])),
+            _ => return Err(unsupported(&[JSON, YAML, PROTOBUF])),
         };
         if let Some(kind) = document["kind"].as_str().filter(|kind| *kind != "DeleteOptions") {
             return Err(Status::bad_request(format!(
@@ -114,10 +110,16 @@ impl Call {
     }
 }
 
+/// A document of JSON or of YAML, within the bounds that both have.
+fn decode(kind: &str, bytes: &[u8]) -> Result<Decoded, Status> {
+    let decode = if kind == YAML { decode_yaml } else { decode_json };
+    decode(bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))
+}
+
 /// 415 naming what the resource takes.
-pub(super) fn unsupported(found: &str, supported: &[&str]) -> Status {
+pub(super) fn unsupported(supported: &[&str]) -> Status {
     let message = format!(
-        "the body of the request was in an unknown format - accepted media types include: {}; found {found:?}",
+        "the body of the request was in an unknown format - accepted media types include: {}",
         supported.join(", ")
     );
     Status::failure(Reason::UnsupportedMediaType, message)

@@ -1,6 +1,5 @@
 //! create: decode, own the metadata, admit, validate, store; the name is taken or it is ours.
 
-use detectviz_api::negotiate::presentation;
 use detectviz_api::options::WriteOptions;
 use detectviz_api::{Status, meta};
 use detectviz_core::http::{Body, Response};
@@ -10,7 +9,7 @@ use serde_json::Value;
 
 use super::body::Incoming;
 use super::object::{stored, versioned};
-use super::present::{View, answer, warn};
+use super::present::warn;
 use super::{Call, store_fault};
 use crate::admission::{Attributes, Operation};
 
@@ -23,11 +22,10 @@ const SUFFIX: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub(super) async fn create(call: Call, body: Body) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.context.info.query)?;
-    let view = View::new(presentation(call.accept())?, &call.context.info.query)?;
+    let output = call.output()?;
     let incoming = call.incoming(body).await?;
     let (object, warnings) = call.create_object(incoming, &options).await?;
-    let bytes = object.to_string().into();
-    let mut response = answer(StatusCode::CREATED, view.object(&call.resource, &bytes)?);
+    let mut response = output.object(&call.resource, StatusCode::CREATED, &object.to_string().into())?;
     warn(&mut response, &warnings);
     Ok(response)
 }

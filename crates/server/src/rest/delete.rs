@@ -8,11 +8,12 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::object::{parsed, stored, versioned};
-use super::present::answer;
+use super::output::Output;
 use super::{Call, store_fault};
 use crate::admission::Operation;
 
 pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
+    let output = call.output()?;
     let options = call.delete_options(body).await?;
     let name = call.info().name.clone();
     let mut current = call.present(&name).await?;
@@ -21,11 +22,12 @@ pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
         call.check_delete(&object, &options).await?;
         let marked = call.marked(&object);
         if options.is_dry_run() {
-            return Ok(call.deleted(&object, marked));
+            return call.deleted(&output, &object, marked);
         }
         match call.store_delete(&current, marked.as_ref()).await? {
             Ok(revision) => {
-                return Ok(call.deleted(&object, marked.map(|object| versioned(object, revision))));
+                let marked = marked.map(|object| versioned(object, revision));
+                return call.deleted(&output, &object, marked);
             }
             Err(now) => current = now,
         }
@@ -92,14 +94,12 @@ impl Call {
         }
     }
 
-    fn deleted(&self, object: &Value, marked: Option<Value>) -> Response {
-        let body = match marked {
-            Some(marked) => marked.to_string().into_bytes(),
-            None => {
-                let gvr = &self.resource.gvr;
-                Status::deleted(&gvr.group, &gvr.resource, meta::name(object), meta::uid(object)).to_json()
-            }
-        };
-        answer(StatusCode::OK, body)
+    fn deleted(&self, output: &Output, object: &Value, marked: Option<Value>) -> Result<Response, Status> {
+        if let Some(marked) = marked {
+            return output.object(&self.resource, StatusCode::OK, &marked.to_string().into());
+        }
+        let gvr = &self.resource.gvr;
+        let gone = Status::deleted(&gvr.group, &gvr.resource, meta::name(object), meta::uid(object));
+        Ok(output.document(StatusCode::OK, gone.to_json().into()))
     }
 }

@@ -23,21 +23,29 @@ impl Filter {
     /// The filter of `options`.
     ///
     /// # Errors
-    /// 400 naming a field that cannot be selected by.
+    /// 400 naming a field that cannot be selected by, or a name that is not the path's.
     pub(super) fn new(call: &Call, options: &ListOptions) -> Result<Self, Status> {
         let resource = &call.resource;
         let selectable = |field: &str| {
             let mut declared = resource.declared.selectable_fields.iter();
             declared.any(|declared| declared.json_path.strip_prefix('.') == Some(field))
         };
-        for term in options.fields.terms() {
-            if !is_meta(&term.field) && !selectable(&term.field) {
-                return Err(Status::bad_request(format!("field label not supported: {}", term.field)));
-            }
+        let unknown = |field: &&str| !is_meta(field) && !selectable(field);
+        if let Some(field) = options.fields.terms().iter().map(|term| &*term.field).find(unknown) {
+            return Err(Status::bad_request(not_selectable(
+                field,
+                !resource.declared.selectable_fields.is_empty(),
+            )));
         }
         let looks_inside = options.fields.terms().iter().any(|term| !is_meta(&term.field));
         // What was authorized may be one name only: then nothing else is shown.
         let name = call.info().name.clone();
+        if !name.is_empty()
+            && !options.fields.is_empty()
+            && options.fields.exact("metadata.name") != Some(name.as_str())
+        {
+            return Err(Status::bad_request("fieldSelector metadata.name doesn't match requested name"));
+        }
         Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), name, looks_inside })
     }
 
@@ -67,6 +75,16 @@ impl Filter {
             "metadata.namespace" => Cow::Borrowed(&*object.meta.namespace),
             field => inside(&document, field),
         })
+    }
+}
+
+/// Upstream's words: kinds with fields of their own to select by have others than kinds without.
+fn not_selectable(field: &str, has_own: bool) -> String {
+    match has_own {
+        true => format!("field label not supported: {field}"),
+        false => {
+            format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }
     }
 }
 

@@ -1,23 +1,19 @@
 //! get: the cached bytes, as they are.
 
 use detectviz_api::Status;
-use detectviz_api::negotiate::presentation;
-use detectviz_api::options::ListOptions;
+use detectviz_api::options::resource_version;
 use detectviz_core::http::Response;
 use detectviz_storage::cache::{CacheError, Object};
 use http::StatusCode;
 use std::sync::Arc;
 
-use super::present::{View, answer};
 use super::{Call, cache_fault};
 
 pub(super) async fn get(call: Call) -> Result<Response, Status> {
-    let query = &call.context.info.query;
-    let view = View::new(presentation(call.accept())?, query)?;
-    let options = ListOptions::parse(query, false)?;
-    call.reach(options.resource_version).await?;
+    let output = call.output()?;
+    call.reach(resource_version(&call.context.info.query)?).await?;
     let object = call.cached(&call.info().name).ok_or_else(|| call.resource.not_found(&call.info().name))?;
-    Ok(answer(StatusCode::OK, view.object(&call.resource, &object.json())?))
+    output.object(&call.resource, StatusCode::OK, &object.json())
 }
 
 impl Call {

@@ -1,13 +1,13 @@
-//! list: a snapshot, sent item by item as the client reads; nothing is collected first.
+//! list: a snapshot, sent item by item as the client reads; nothing is collected first. A client that stalls holds the
+//! snapshot and one chunk.
 
 use bytes::{Bytes, BytesMut};
 use detectviz_api::Status;
-use detectviz_api::negotiate::presentation;
 use detectviz_api::options::ListOptions;
 use detectviz_core::http::{Body, BoxError, Response};
-use detectviz_storage::cache::Listing;
-use http::{HeaderValue, header};
+use detectviz_storage::cache::Object;
 use http_body::{Body as HttpBody, Frame};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,32 +16,46 @@ use super::Call;
 use super::filter::Filter;
 use super::page::{Page, next_page};
 use super::present::View;
+use super::source::Source;
+use crate::encode::Encoder;
 use crate::resource::Resource;
 
-/// About how many bytes are sent at once.
+/// About how many bytes are sent at once, and how far an item usually goes beyond.
 const CHUNK: usize = 32 * 1024;
+const BEYOND: usize = 2 * 1024;
 /// The most objects that are looked at before others get a turn.
 const MAX_SCANNED: usize = 512;
 
 pub(super) async fn list(call: Call) -> Result<Response, Status> {
-    let query = &call.context.info.query;
-    let view = View::new(presentation(call.accept())?, query)?;
-    let options = ListOptions::parse(query, false)?;
+    let output = call.list_output()?;
+    let options = ListOptions::parse(&call.context.info.query, false)?;
     let filter = Filter::new(&call, &options)?;
-    let Page { listing, after } = call.page(&options).await?;
+    let scope = call.scope(&options);
+    let Page { source, after, left } = call.page(&options, &scope).await?;
     let body = ListBody {
         resource: Arc::clone(&call.resource),
-        view,
+        view: output.view,
+        encoder: output.encoder(),
         filter,
-        listing,
-        within: call.within(),
+        source,
+        base: scope.base,
+        max_scanned: if scope.one { 1 } else { usize::MAX },
         limit: options.limit.unwrap_or(usize::MAX),
+        left,
         sent: 0,
         next: Next::Head(after.into()),
     };
-    let mut response = Response::new(Body::stream(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    output.stream(Body::stream(body)).await
+}
+
+/// What a list is about.
+pub(super) struct Scope {
+    /// The keys of the path.
+    pub(super) base: String,
+    /// Those of them that the selectors leave over: a part of `base`.
+    pub(super) within: String,
+    /// Whether at most the first key of `within` is selected, as when it is a whole key.
+    pub(super) one: bool,
 }
 
 impl Call {
@@ -51,6 +65,23 @@ impl Call {
             Some(namespace) => detectviz_storage::keys::namespace_prefix(&self.resource.prefix, namespace),
             None => self.resource.prefix.clone(),
         }
+    }
+
+    /// The keys that a list has to look at: a name is looked up, a namespace is gone through alone.
+    fn scope(&self, options: &ListOptions) -> Scope {
+        let (prefix, namespaced) = (&self.resource.prefix, self.resource.definition.is_namespaced());
+        let namespace = self.info().namespace().or(options.fields.exact("metadata.namespace"));
+        let namespace = namespace.filter(|_| namespaced);
+        let name = Some(self.info().name.as_str()).filter(|name| !name.is_empty());
+        let (within, one) = match (namespace, name) {
+            (Some(_), Some(name)) => (detectviz_storage::keys::object_key(prefix, namespace, name), true),
+            (None, Some(name)) if !namespaced => {
+                (detectviz_storage::keys::object_key(prefix, None, name), true)
+            }
+            (Some(namespace), None) => (detectviz_storage::keys::namespace_prefix(prefix, namespace), false),
+            (None, _) => (prefix.clone(), false),
+        };
+        Scope { base: self.within(), within, one }
     }
 }
 
@@ -65,55 +96,64 @@ enum Next {
 struct ListBody {
     resource: Arc<Resource>,
     view: View,
+    encoder: Encoder,
     filter: Filter,
-    listing: Listing,
-    within: String,
+    source: Source,
+    /// The keys of the path, which tokens are relative to.
+    base: String,
+    /// How many objects can be selected at all.
+    max_scanned: usize,
     limit: usize,
+    /// How many objects there were from this page on, if the page before told.
+    left: Option<usize>,
     sent: usize,
     next: Next,
 }
 
 impl ListBody {
-    fn chunk(&mut self) -> Result<Option<Bytes>, Status> {
-        let mut chunk = BytesMut::new();
-        let start = match &self.next {
-            Next::End => return Ok(None),
-            Next::After(key) => Arc::clone(key),
+    /// The next piece of the list, in JSON; empty if many objects were looked at and none selected.
+    fn chunk(&mut self) -> Result<Bytes, Status> {
+        let mut chunk = BytesMut::with_capacity(CHUNK + BEYOND);
+        let start = match std::mem::replace(&mut self.next, Next::End) {
+            Next::End => return Ok(Bytes::new()),
+            Next::After(key) => key,
             Next::Head(key) => {
                 chunk.extend_from_slice(self.view.list_head(&self.resource).as_bytes());
-                Arc::clone(key)
+                key
             }
         };
-        for (scanned, object) in self.listing.iter_after(&start).enumerate() {
+        let (mut last, mut more) = (None::<Cow<'_, Object>>, false);
+        for (scanned, object) in self.source.after(&start).take(self.max_scanned).enumerate() {
             if chunk.len() >= CHUNK || scanned >= MAX_SCANNED {
-                return Ok(Some(chunk.freeze()));
+                self.next = Next::After(last.map_or(start, |last| Arc::clone(&last.key)));
+                return Ok(chunk.freeze());
             }
-            if self.filter.matches(object) {
-                if self.sent == self.limit {
-                    // There is one more: the page ends behind the last that was looked at.
-                    let rest = self.rest();
-                    chunk.extend_from_slice(View::list_tail(self.listing.revision, Some(rest)).as_bytes());
-                    self.next = Next::End;
-                    return Ok(Some(chunk.freeze()));
+            if self.filter.matches(&object) {
+                // There is one more: the page ends behind the last that was looked at.
+                more = self.sent == self.limit;
+                if more {
+                    break;
                 }
                 if self.sent > 0 {
                     chunk.extend_from_slice(b",");
                 }
-                self.view.item(&self.resource, object, &mut chunk)?;
+                self.view.item(&self.resource, &object, &mut chunk)?;
                 self.sent += 1;
             }
-            self.next = Next::After(Arc::clone(&object.key));
+            last = Some(object);
         }
-        chunk.extend_from_slice(View::list_tail(self.listing.revision, None).as_bytes());
-        self.next = Next::End;
-        Ok(Some(chunk.freeze()))
+        let last = last.map_or(start, |last| Arc::clone(&last.key));
+        let rest = more.then(|| self.rest(&last));
+        chunk.extend_from_slice(View::list_tail(self.source.revision(), rest).as_bytes());
+        Ok(chunk.freeze())
     }
 
-    /// The token of the next page, and how much there is from it on, if that can be told without looking.
-    fn rest(&self) -> (String, Option<usize>) {
-        let (Next::Head(key) | Next::After(key)) = &self.next else { return (String::new(), None) };
-        let token = next_page(&self.within, key, self.listing.revision);
-        (token, self.filter.selects_all().then(|| self.listing.iter_after(key).count()))
+    /// The token of the next page, and how much there is from it on. With selectors that cannot be told without looking.
+    fn rest(&self, last: &str) -> (String, Option<usize>) {
+        let count = || self.source.after(last).count();
+        let known = self.left.map(|left| left.saturating_sub(self.sent));
+        let left = self.filter.selects_all().then(|| known.unwrap_or_else(count));
+        (next_page(&self.base, last, self.source.revision(), left), left)
     }
 }
 
@@ -125,15 +165,20 @@ impl HttpBody for ListBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if matches!(self.next, Next::End) {
+            return Poll::Ready(None);
+        }
         match self.chunk() {
-            // Many were looked at and none selected.
-            Ok(Some(chunk)) if chunk.is_empty() => {
+            Ok(chunk) if chunk.is_empty() => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            chunk => {
-                Poll::Ready(chunk.map_err(BoxError::from).transpose().map(|chunk| chunk.map(Frame::data)))
-            }
+            Ok(chunk) => Poll::Ready(Some(Ok(Frame::data(self.encoder.encode(chunk))))),
+            Err(fault) => Poll::Ready(Some(Err(fault.into()))),
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.next, Next::End)
     }
 }

@@ -7,9 +7,11 @@ mod filter;
 mod get;
 mod list;
 mod object;
+mod output;
 mod page;
 mod patch;
 mod present;
+mod source;
 mod update;
 mod watch;
 
@@ -103,7 +105,7 @@ fn cache_fault(fault: CacheError) -> Status {
         }
         CacheError::Future { requested, current } => Status::failure(
             Reason::Timeout,
-            format!("Too large resource version: {requested}, current: {current}"),
+            format!("Timeout: Too large resource version: {requested}, current: {current}"),
         )
         .because("ResourceVersionTooLarge", "Too large resource version", "")
         .retry_after(1),

@@ -1,112 +1,227 @@
 //! Pages of a list: all of one snapshot, whatever is written between them. A token says where the next page begins and
-//! of which revision; it is only a hint, since a page never leaves the keys that its own path is about.
+//! of which revision; it is only a hint, since a page never leaves the keys that its own path is about. Nothing is held
+//! between two pages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use detectviz_api::options::{ListOptions, VersionMatch};
+use detectviz_api::options::ListOptions;
 use detectviz_api::{Reason, Status};
-use detectviz_storage::cache::{CacheError, Listing};
+use detectviz_storage::StoreError;
+use detectviz_storage::cache::CacheError;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, cache_fault};
+use super::list::Scope;
+use super::source::Source;
+use super::{Call, cache_fault, store_fault};
 
 /// What a token carries.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Token {
     v: String,
-    /// The snapshot's revision.
-    rv: u64,
+    /// The snapshot's revision; [`NEWEST`] for whatever is there when the page is asked for.
+    rv: i64,
     /// The key behind which the page begins, below the list's own.
     after: String,
+    /// How many objects there are behind it, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<usize>,
 }
 
 /// The version of the token's form.
 const FORM: &str = "detectviz.io/v1";
+/// The revision of a token whose snapshot is gone; upstream's, too.
+const NEWEST: i64 = -1;
+
+const LIST_TOO_OLD: &str = "The resourceVersion for the provided list is too old.";
+const CONTINUE_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can \
+    start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder \
+    of the results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+    modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// A snapshot, and where in it the list begins.
 pub(super) struct Page {
-    pub(super) listing: Listing,
+    pub(super) source: Source,
     /// The key behind which it begins; empty for the first page.
     pub(super) after: String,
+    /// How many objects there are behind it, if the page before told.
+    pub(super) left: Option<usize>,
 }
 
 impl Call {
-    /// The page that `options` ask for.
+    /// The page of `scope` that `options` ask for.
     ///
     /// # Errors
     /// 400 for a token that is none, 410 for a snapshot that is gone, 504 for a version that does not exist yet.
-    pub(super) async fn page(&self, options: &ListOptions) -> Result<Page, Status> {
-        let within = self.within();
+    pub(super) async fn page(&self, options: &ListOptions, scope: &Scope) -> Result<Page, Status> {
         if let Some(text) = &options.continue_token {
-            let token = Token::parse(text)?;
-            self.reach(Some(token.rv)).await?;
-            let listing = self.listing_at(&within, token.rv).map_err(too_old)?;
-            return Ok(Page { listing, after: within + &token.after });
+            return self.next(Token::parse(text)?, scope).await;
         }
         self.reach(options.resource_version).await?;
-        let exact = options.resource_version.filter(|_| options.version_match == Some(VersionMatch::Exact));
-        let listing = match exact {
-            Some(version) => self.listing_at(&within, version).map_err(cache_fault)?,
-            None => self.resource.backend.cache.list(&self.resource.prefix, &within),
+        let source = match options.exact_version() {
+            Some(version) => self.source_at(scope, version).await?,
+            None => self.newest(scope),
         };
-        Ok(Page { listing, after: String::new() })
+        Ok(Page { source, after: String::new(), left: None })
     }
 
-    fn listing_at(&self, within: &str, revision: u64) -> Result<Listing, CacheError> {
-        self.resource.backend.cache.list_at(&self.resource.prefix, within, revision)
+    async fn next(&self, token: Token, scope: &Scope) -> Result<Page, Status> {
+        let after = scope.base.clone() + &token.after;
+        let Ok(revision) = u64::try_from(token.rv) else {
+            self.reach(None).await?;
+            return Ok(Page { source: self.newest(scope), after, left: None });
+        };
+        self.reach(Some(revision)).await?;
+        match self.source_at(scope, revision).await {
+            Ok(source) => Ok(Page { source, after, left: token.left }),
+            Err(fault) if fault.is(Reason::Expired) => Err(token.too_old()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn newest(&self, scope: &Scope) -> Source {
+        Source::Cached(self.resource.backend.cache.list(&self.resource.prefix, &scope.within))
+    }
+
+    /// The state at a revision, from the cache or, where it has forgotten, from the store's history.
+    async fn source_at(&self, scope: &Scope, revision: u64) -> Result<Source, Status> {
+        let backend = &self.resource.backend;
+        match backend.cache.list_at(&self.resource.prefix, &scope.within, revision) {
+            Ok(listing) => Ok(Source::Cached(listing)),
+            Err(CacheError::Expired { .. }) => {
+                let range = backend.store.range(&scope.within, Some(revision)).await;
+                range.map(Source::Stored).map_err(|fault| match fault {
+                    StoreError::Compacted { .. } => Status::failure(Reason::Expired, LIST_TOO_OLD),
+                    fault => store_fault(fault),
+                })
+            }
+            Err(fault) => Err(cache_fault(fault)),
+        }
     }
 }
 
-/// The token of the page that begins behind `key` of the snapshot `revision`; `within` is what the list is about.
-pub(super) fn next_page(within: &str, key: &str, revision: u64) -> String {
-    let after = key.strip_prefix(within).unwrap_or_default().to_owned();
-    let token = Token { v: FORM.to_owned(), rv: revision, after };
-    URL_SAFE_NO_PAD.encode(serde_json::json!(token).to_string())
+/// The token of the page that begins behind `key` of the snapshot `revision`, with `left` objects from there on; `base` is
+/// what the list is about.
+pub(super) fn next_page(base: &str, key: &str, revision: u64, left: Option<usize>) -> String {
+    let after = key.strip_prefix(base).unwrap_or_default().to_owned();
+    let rv = i64::try_from(revision).unwrap_or(i64::MAX);
+    Token { v: FORM.to_owned(), rv, after, left }.write()
 }
 
 impl Token {
     fn parse(text: &str) -> Result<Self, Status> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|fault| invalid(&fault))?;
         let token: Self = serde_json::from_slice(&bytes).map_err(|fault| invalid(&fault))?;
-        if token.v != FORM {
-            return Err(invalid(&format!("its form is {:?}, {FORM:?} is known", token.v)));
+        match () {
+            () if token.v != FORM => {
+                Err(invalid(&format!("server does not recognize this encoded version {:?}", token.v)))
+            }
+            () if token.rv == 0 || token.rv < NEWEST => {
+                Err(invalid(&format!("incorrect encoded start resourceVersion (version {FORM})")))
+            }
+            () if token.after.is_empty() => {
+                Err(invalid(&format!("encoded start key empty (version {FORM})")))
+            }
+            () => Ok(token),
         }
-        Ok(token)
+    }
+
+    fn write(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::json!(self).to_string())
+    }
+
+    /// 410 with a token that goes on behind the same key, in the newest state.
+    fn too_old(self) -> Status {
+        let mut status = Status::failure(Reason::Expired, CONTINUE_TOO_OLD);
+        status.continue_token = Self { rv: NEWEST, left: None, ..self }.write();
+        status
     }
 }
 
 fn invalid(why: &dyn std::fmt::Display) -> Status {
-    Status::bad_request(format!("continue key is not valid: {why}"))
-}
-
-/// The snapshot of the first page is gone.
-fn too_old(fault: CacheError) -> Status {
-    match fault {
-        CacheError::Expired { .. } => Status::failure(
-            Reason::Expired,
-            "The provided continue parameter is too old to display a consistent list result. You must start a new list \
-             without the continue parameter.",
-        ),
-        other => cache_fault(other),
-    }
+    Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use detectviz_storage::cache::{Cache, CacheOptions};
+    use detectviz_storage::memory::Memory;
+    use detectviz_storage::{Compare, Op, Store as _, Txn};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const BASE: &str = "/registry/core/configmaps/root/default/";
 
     #[test]
     fn a_token_is_read_back_and_nothing_else_is_one() {
-        let text = next_page(
-            "/registry/core/configmaps/root/default/",
-            "/registry/core/configmaps/root/default/a",
-            7,
-        );
-        assert_eq!(Token::parse(&text).unwrap(), Token { v: FORM.into(), rv: 7, after: "a".into() });
-        let other = URL_SAFE_NO_PAD.encode(r#"{"v":"meta.k8s.io/v1","rv":7,"after":"a"}"#);
-        for text in ["x", "%", "", &URL_SAFE_NO_PAD.encode("{}"), &other] {
-            assert_eq!(Token::parse(text).unwrap_err().code, 400, "{text}");
+        let text = next_page(BASE, &format!("{BASE}a"), 7, Some(3));
+        let token = Token { v: FORM.into(), rv: 7, after: "a".into(), left: Some(3) };
+        assert_eq!(Token::parse(&text).unwrap(), token);
+        let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        for text in [
+            "x".to_owned(),
+            "%".to_owned(),
+            String::new(),
+            encoded("{}"),
+            encoded(r#"{"v":"meta.k8s.io/v1","rv":7,"after":"a"}"#),
+            encoded(r#"{"v":"detectviz.io/v1","rv":0,"after":"a"}"#),
+            encoded(r#"{"v":"detectviz.io/v1","rv":-2,"after":"a"}"#),
+            encoded(r#"{"v":"detectviz.io/v1","rv":7,"after":""}"#),
+            encoded(r#"{"v":"detectviz.io/v1","rv":7,"after":"a","more":1}"#),
+        ] {
+            assert_eq!(Token::parse(&text).unwrap_err().code, 400, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expired_token_goes_on_in_the_newest_state() {
+        let token = Token { v: FORM.into(), rv: 7, after: "a".into(), left: Some(3) };
+        let status = token.too_old();
+        assert_eq!((status.code, status.reason.as_str()), (410, "Expired"));
+        let next = Token::parse(&status.continue_token).unwrap();
+        assert_eq!(next, Token { v: FORM.into(), rv: NEWEST, after: "a".into(), left: None });
+        let json: serde_json::Value = serde_json::from_slice(&status.to_json()).unwrap();
+        assert_eq!(json["metadata"]["continue"], status.continue_token);
+    }
+
+    /// A cache over keys of three namespaces and of another resource.
+    async fn stored() -> (Arc<Memory>, Arc<Cache>) {
+        let store = Memory::new();
+        for key in ["core/configmaps/root/aa/x", "core/configmaps/root/zz/x", "core/secrets/root/default/a"]
+            .map(|key| format!("/registry/{key}"))
+            .into_iter()
+            .chain(["a", "m"].map(|name| format!("{BASE}{name}")))
+        {
+            let value = bytes::Bytes::from_static(br#"{"metadata":{"name":"n"}}"#);
+            store.txn(Txn::new(key, Compare::Absent, Op::Put(value))).await.unwrap();
+        }
+        let cache = Cache::start(store.clone(), CacheOptions::default()).await.unwrap();
+        (store, cache)
+    }
+
+    proptest! {
+        #[test]
+        fn any_token_is_read_or_refused(text in "[A-Za-z0-9_-]{0,60}", json in "\\PC{0,40}") {
+            for text in [text, URL_SAFE_NO_PAD.encode(json)] {
+                prop_assert!(Token::parse(&text).map_or_else(|fault| fault.code == 400, |token| token.v == FORM));
+            }
+        }
+
+        #[test]
+        fn no_token_leaves_the_keys_of_its_path(after in "(\\.\\./|/|[a-z]|\u{0}|\u{10ffff}|aa/x|default/|registry){0,8}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (store, cache) = stored().await;
+                let cached = Source::Cached(cache.list("/registry/core/configmaps/root/", BASE));
+                let stored = Source::Stored(store.range(BASE, None).await.unwrap());
+                for source in [cached, stored] {
+                    let inside = source.after(&format!("{BASE}{after}")).all(|object| object.key.starts_with(BASE));
+                    prop_assert!(inside, "{after:?}");
+                    prop_assert_eq!(source.after("").count(), 2);
+                }
+                Ok(())
+            })?;
         }
     }
 }

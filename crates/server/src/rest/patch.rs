@@ -1,7 +1,6 @@
 //! patch: the present state changed by the client's program, then stored like an update.
 
 use bytes::Bytes;
-use detectviz_api::negotiate::presentation;
 use detectviz_api::options::WriteOptions;
 use detectviz_api::{Status, meta, patch as patches};
 use detectviz_core::http::{Body, Response};
@@ -10,7 +9,7 @@ use serde_json::Value;
 
 use super::Call;
 use super::body::unsupported;
-use super::present::{View, answer, warn};
+use super::present::warn;
 
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -25,18 +24,18 @@ enum Kind {
 
 pub(super) async fn patch(call: Call, body: Body, fields: Option<&[&str]>) -> Result<Response, Status> {
     let options = WriteOptions::parse(&call.context.info.query)?;
-    let view = View::new(presentation(call.accept())?, &call.context.info.query)?;
+    let output = call.output()?;
     let kind = match call.media_type().as_str() {
         JSON_PATCH => Kind::Json,
         MERGE_PATCH => Kind::Merge,
         STRATEGIC_MERGE_PATCH => Kind::Strategic,
-        other => return Err(unsupported(other, &[JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH])),
+        _ => return Err(unsupported(&[JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH])),
     };
     let body = call.body(body).await?;
     let name = call.info().name.clone();
     let mut change = |old: &Value| call.patched(kind, &body, old);
     let (object, warnings) = call.change(&name, fields, &options, &[], &mut change).await?;
-    let mut response = answer(StatusCode::OK, view.object(&call.resource, &object.to_string().into())?);
+    let mut response = output.object(&call.resource, StatusCode::OK, &object.to_string().into())?;
     warn(&mut response, &warnings);
     Ok(response)
 }

@@ -1,12 +1,14 @@
-//! How objects look to the client: as they are, as table rows, or as their metadata.
+//! How objects look to the client: as they are, as table rows, or as their metadata. All of it is JSON.
 
-use bytes::{Bytes, BytesMut};
-use detectviz_api::negotiate::Presentation;
+use bytes::{BufMut, Bytes, BytesMut};
+use detectviz_api::negotiate::{MetaVersion, Presentation};
 use detectviz_api::query::Query;
-use detectviz_api::{Status, meta};
-use detectviz_core::http::{Body, Response};
+use detectviz_api::{Reason, Status, meta};
+use detectviz_core::http::Response;
 use detectviz_storage::cache::Object;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::resource::Resource;
@@ -15,8 +17,6 @@ use crate::resource::Resource;
 /// clients refuse, of answers to writes that were done.
 const MAX_WARNING: usize = 256;
 const MAX_WARNINGS: usize = 4096;
-
-const PARTIAL: &str = r#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":"#;
 
 /// What a table's rows carry of their object (`includeObject`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,12 +45,13 @@ impl View {
             None | Some("" | "Metadata") => Include::Metadata,
             Some("None") => Include::None,
             Some("Object") => Include::Object,
-            Some(other) => {
-                let message = format!(
-                    "invalid includeObject {other:?}: supported values: \"Metadata\", \"None\", \"Object\""
-                );
-                return Err(Status::bad_request(message));
+            Some(other) if matches!(presentation, Presentation::Table(_)) => {
+                return Err(Status::bad_request(format!(
+                    "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+                     'Object', 'None', or empty"
+                )));
             }
+            Some(_) => Include::Metadata,
         };
         Ok(Self { presentation, include, columns: true })
     }
@@ -62,46 +63,75 @@ impl View {
 
     /// The view of all but the first event of a watch: a table's columns are told once.
     pub(super) fn without_columns(self) -> Self {
-        Self { columns: self.columns && self.presentation != Presentation::Table, ..self }
+        Self { columns: self.columns && !matches!(self.presentation, Presentation::Table(_)), ..self }
     }
 
     /// Tells the view from others.
     pub(super) fn number(&self) -> u8 {
-        (self.presentation as u8) << 4 | (self.include as u8) << 1 | u8::from(self.columns)
+        let presentation = match self.presentation {
+            Presentation::Object => 0,
+            Presentation::Table(version) => 2 | version as u8,
+            Presentation::Metadata(version) | Presentation::MetadataList(version) => 4 | version as u8,
+        };
+        presentation << 4 | (self.include as u8) << 1 | u8::from(self.columns)
+    }
+
+    /// Refuses the presentation that only a list has, or, if `list`, that only an object has.
+    ///
+    /// # Errors
+    /// 406 in upstream's words.
+    pub(super) fn check_shape(&self, list: bool, resource: &Resource) -> Result<(), Status> {
+        let names = &resource.definition.names;
+        let message = match self.presentation {
+            Presentation::Metadata(_) if list => {
+                format!(
+                    "you requested PartialObjectMetadata, but the requested object is a list ({})",
+                    names.list_kind
+                )
+            }
+            Presentation::MetadataList(_) if !list => format!(
+                "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+                names.kind
+            ),
+            _ => return Ok(()),
+        };
+        Err(Status::failure(Reason::NotAcceptable, message))
     }
 
     /// One object as a document of its own.
     pub(super) fn object(&self, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
         match self.presentation {
             Presentation::Object => Ok(bytes.clone()),
-            Presentation::Metadata => Ok(partial(&parse(bytes)?).into()),
-            Presentation::Table => {
-                let object = parse(bytes)?;
-                let mut table = self.table_head(resource);
-                table["metadata"] = json!({"resourceVersion": meta::resource_version(&object)});
-                table["rows"] = json!([self.row(resource, &object)]);
-                Ok(table.to_string().into())
+            Presentation::Metadata(version) | Presentation::MetadataList(version) => {
+                let mut out = BytesMut::new();
+                partial(version, metadata(bytes)?, &mut out);
+                Ok(out.freeze())
             }
+            Presentation::Table(version) => self.table(version, resource, bytes),
         }
+    }
+
+    fn table(&self, version: MetaVersion, resource: &Resource, bytes: &Bytes) -> Result<Bytes, Status> {
+        let object = parse(bytes)?;
+        let about = json!({"resourceVersion": meta::resource_version(&object)});
+        let mut out = BytesMut::from(self.table_head(version, resource).as_bytes());
+        out.extend_from_slice(format!(r#","metadata":{about},"rows":["#).as_bytes());
+        self.row(version, resource, &object, bytes, &mut out)?;
+        out.extend_from_slice(b"]}");
+        Ok(out.freeze())
     }
 
     /// What stands before the items of a list.
     pub(super) fn list_head(&self, resource: &Resource) -> String {
+        let list = |api_version: &str, kind: &str| {
+            format!(r#"{{"kind":{},"apiVersion":{},"items":["#, json!(kind), json!(api_version))
+        };
         match self.presentation {
-            Presentation::Object => {
-                format!(
-                    r#"{{"kind":{},"apiVersion":{},"items":["#,
-                    json!(resource.definition.names.list_kind),
-                    json!(resource.api_version())
-                )
+            Presentation::Object => list(&resource.api_version(), &resource.definition.names.list_kind),
+            Presentation::Metadata(version) | Presentation::MetadataList(version) => {
+                list(version.as_str(), "PartialObjectMetadataList")
             }
-            Presentation::Metadata => {
-                r#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","items":["#.to_owned()
-            }
-            Presentation::Table => {
-                let head = self.table_head(resource).to_string();
-                format!(r#"{},"rows":["#, head.trim_end_matches('}'))
-            }
+            Presentation::Table(version) => format!(r#"{},"rows":["#, self.table_head(version, resource)),
         }
     }
 
@@ -114,10 +144,12 @@ impl View {
     ) -> Result<(), Status> {
         match self.presentation {
             Presentation::Object => object.write_to(out),
-            Presentation::Metadata => out.extend_from_slice(partial(&parse(&object.json())?).as_bytes()),
-            Presentation::Table => {
-                let row = self.row(resource, &parse(&object.json())?);
-                out.extend_from_slice(row.to_string().as_bytes());
+            Presentation::Metadata(version) | Presentation::MetadataList(version) => {
+                partial(version, metadata(&object.json())?, out);
+            }
+            Presentation::Table(version) => {
+                let bytes = object.json();
+                self.row(version, resource, &parse(&bytes)?, &bytes, out)?;
             }
         }
         Ok(())
@@ -136,35 +168,54 @@ impl View {
         format!(r#"],"metadata":{metadata}}}"#)
     }
 
-    fn table_head(&self, resource: &Resource) -> Value {
-        let columns = if self.columns { json!(resource.columns.definitions()) } else { Value::Null };
-        json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": columns})
+    /// A table up to its column definitions, or without them.
+    fn table_head(&self, version: MetaVersion, resource: &Resource) -> String {
+        let none = Value::Null;
+        let columns = if self.columns { resource.columns.definitions() } else { &none };
+        format!(r#"{{"kind":"Table","apiVersion":"{}","columnDefinitions":{columns}"#, version.as_str())
     }
 
-    fn row(&self, resource: &Resource, object: &Value) -> Value {
-        let cells = resource.columns.row(object);
+    /// Appends a row: its cells are computed of the parsed object, and what it carries is copied from its bytes.
+    fn row(
+        &self,
+        version: MetaVersion,
+        resource: &Resource,
+        object: &Value,
+        bytes: &Bytes,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
+        let cells = json!(resource.columns.row(object));
+        out.extend_from_slice(format!(r#"{{"cells":{cells},"object":"#).as_bytes());
         match self.include {
-            Include::None => json!({"cells": cells}),
-            Include::Metadata => json!({"cells": cells, "object": meta::partial(object)}),
-            Include::Object => json!({"cells": cells, "object": object}),
+            Include::None => out.extend_from_slice(b"null"),
+            Include::Metadata => partial(version, metadata(bytes)?, out),
+            Include::Object => out.extend_from_slice(bytes),
         }
+        out.put_u8(b'}');
+        Ok(())
     }
 }
 
-fn partial(object: &Value) -> String {
-    format!("{PARTIAL}{}}}", object.get("metadata").unwrap_or(&Value::Null))
+/// The object's metadata as it stands in the text; nothing else of it is parsed.
+fn metadata(bytes: &Bytes) -> Result<&RawValue, Status> {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    serde_json::from_slice::<Envelope<'_>>(bytes).map(|envelope| envelope.metadata).map_err(Status::internal)
+}
+
+fn partial(version: MetaVersion, metadata: &RawValue, out: &mut BytesMut) {
+    let version = version.as_str();
+    let head = format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{version}","metadata":"#);
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(metadata.get().as_bytes());
+    out.put_u8(b'}');
 }
 
 fn parse(bytes: &Bytes) -> Result<Value, Status> {
     serde_json::from_slice(bytes).map_err(Status::internal)
-}
-
-/// A JSON answer.
-pub(super) fn answer(code: StatusCode, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Body::full(body));
-    *response.status_mut() = code;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 /// Adds a `Warning` header for each text, as RFC 7234 writes them and kubectl prints them.

@@ -1,7 +1,6 @@
 //! update, and what every change of an object has in common: read, change, admit, validate, compare and store; again
 //! when somebody was faster and the caller did not insist on a version.
 
-use detectviz_api::negotiate::presentation;
 use detectviz_api::options::WriteOptions;
 use detectviz_api::{Cause, Reason, Status, meta};
 use detectviz_core::http::{Body, Response};
@@ -11,7 +10,7 @@ use serde_json::Value;
 
 use super::body::Incoming;
 use super::object::{parsed, stored, versioned};
-use super::present::{View, answer, warn};
+use super::present::warn;
 use super::{Call, store_fault};
 use crate::admission::Operation;
 
@@ -27,7 +26,7 @@ pub(super) async fn update(call: Call, body: Body, fields: Option<&[&str]>) -> R
         return Err(Status::method_not_allowed());
     }
     let options = WriteOptions::parse(&call.context.info.query)?;
-    let view = View::new(presentation(call.accept())?, &call.context.info.query)?;
+    let output = call.output()?;
     let mut incoming = call.incoming(body).await?;
     call.check_name(&incoming.object)?;
     call.place(&mut incoming.object)?;
@@ -43,7 +42,7 @@ pub(super) async fn update(call: Call, body: Body, fields: Option<&[&str]>) -> R
         }
         changed => (StatusCode::OK, changed?),
     };
-    let mut response = answer(code, view.object(&call.resource, &object.to_string().into())?);
+    let mut response = output.object(&call.resource, code, &object.to_string().into())?;
     warn(&mut response, &warnings);
     Ok(response)
 }
