@@ -59,8 +59,10 @@ async fn begin(request: &Request<'_>) -> io::Result<Incoming> {
     let endpoint = request.endpoint();
     let mut tls = endpoint.tls();
     tls.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = TcpStream::connect(endpoint.host()).await?;
+    let socket = std::net::TcpStream::connect(endpoint.host())?;
     endpoint.prepare(&socket)?;
+    socket.set_nonblocking(true)?;
+    let socket = TcpStream::from_std(socket)?;
     let stream = TlsConnector::from(std::sync::Arc::new(tls)).connect(endpoint.name(), socket).await?;
     let (mut send, connection) =
         http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
