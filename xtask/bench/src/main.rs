@@ -61,6 +61,9 @@ fn start(cli: &Cli) -> anyhow::Result<()> {
     if let Some(path) = &cli.options.json {
         report.write_json(path)?;
     }
+    if let Some(fault) = report.failures.first() {
+        anyhow::bail!("{fault}");
+    }
     if cli.options.only.is_empty() && !cli.options.quick {
         report.file(&cli.root.join("bench/results"))?;
     }
@@ -77,12 +80,14 @@ async fn measure(cli: &Cli) -> anyhow::Result<Report> {
     let scale = Scale::of(options);
     let bench = Bench::new(scale, binary, &root.join("target/bench"))?;
     let machine = Machine::look(bench.folder())?;
-    let mut figures = Vec::new();
+    let (mut figures, mut failures) = (Vec::new(), Vec::new());
     let all = Scenario::value_variants();
     for scenario in all.iter().filter(|one| options.only.is_empty() || options.only.contains(one)) {
         eprintln!("{}", scenario.name());
-        let found = bench.run(*scenario).await;
-        figures.extend(found.with_context(|| format!("measure {}", scenario.name()))?);
+        match bench.run(*scenario).await {
+            Ok(found) => figures.extend(found),
+            Err(fault) => failures.push(format!("measure {}: {fault:#}", scenario.name())),
+        }
     }
     Ok(Report {
         date: Report::now()?,
@@ -93,6 +98,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<Report> {
         machine,
         load: [before, Load::now()],
         figures,
+        failures,
     })
 }
 

@@ -53,7 +53,7 @@ impl Server {
     pub(crate) async fn fill(&self, namespace: &str, count: u64) -> anyhow::Result<()> {
         self.namespace(namespace).await?;
         let clients = Creator::clients(&self.target, namespace, "filled", crate::FILLERS).await?;
-        crate::load::fill(clients, count / crate::FILLERS as u64).await
+        crate::load::fill(clients, count).await
     }
 
     /// Makes a namespace.

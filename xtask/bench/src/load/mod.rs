@@ -53,14 +53,15 @@ pub(crate) async fn round<C: Client>(
     Ok(Round { rate, cpu: cpu.as_secs_f64() * 1e6 / latency.count() as f64, latency })
 }
 
-/// Lets all clients ask until each has asked `calls` times.
+/// Lets all clients together ask `calls` times.
 ///
 /// # Errors
 /// The first failed call.
 pub(crate) async fn fill<C: Client>(clients: Vec<C>, calls: u64) -> anyhow::Result<()> {
-    let mut tasks = JoinSet::new();
-    for client in clients {
-        tasks.spawn(ask(client, move |asked| asked < calls));
+    let (count, mut tasks) = (clients.len() as u64, JoinSet::new());
+    for (index, client) in (0..).zip(clients) {
+        let share = calls / count + u64::from(index < calls % count);
+        tasks.spawn(ask(client, move |asked| asked < share));
     }
     gather(tasks, &mut Vec::new()).await.map(drop)
 }

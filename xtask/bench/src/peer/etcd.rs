@@ -101,7 +101,7 @@ impl Etcd {
     /// When one is refused.
     pub(crate) async fn fill(&self, prefix: &str, count: u64) -> anyhow::Result<()> {
         let clients = Putter::clients(&self.target, prefix, crate::FILLERS, false).await?;
-        crate::load::fill(clients, count / crate::FILLERS as u64).await
+        crate::load::fill(clients, count).await
     }
 
     /// Opens a watch of all keys below `prefix`; the connection goes on to carry others.

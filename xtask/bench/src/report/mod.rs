@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) load: [Load; 2],
     /// What was found.
     pub(crate) figures: Vec<Figure>,
+    /// The scenarios that could not be measured, and why; a report with any is not filed.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Report {
@@ -79,6 +81,7 @@ impl Report {
         if self.server.ends_with("-dirty") {
             warnings.push("the server was built from changes that are not committed".to_owned());
         }
+        warnings.extend(self.failures.iter().cloned());
         warnings
     }
 }

@@ -29,20 +29,22 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         crate::progress(&format!("starts, round {round} of {}", bench.scale.rounds));
         let folder = bench.folder().join(format!("footprint-{round}"));
         for times in [&mut ours.first, &mut ours.second] {
-            let server = Server::start(&bench.binary, &folder.join("detectviz")).await?;
+            let mut server = Server::start(&bench.binary, &folder.join("detectviz")).await?;
             times.push(server.start.as_secs_f64() * 1e3);
             tokio::time::sleep(REST).await;
             let memory = server.process.memory()?;
             ours.resident.push(memory.resident / MIB);
             ours.anonymous.push(memory.anonymous / MIB);
+            server.process.kill().await?;
         }
         for times in [&mut peer.first, &mut peer.second] {
-            let etcd = Etcd::start(&folder.join("etcd")).await?;
+            let mut etcd = Etcd::start(&folder.join("etcd")).await?;
             times.push(etcd.start.as_secs_f64() * 1e3);
             tokio::time::sleep(REST).await;
             let memory = etcd.process.memory()?;
             peer.resident.push(memory.resident / MIB);
             peer.anonymous.push(memory.anonymous / MIB);
+            etcd.process.kill().await?;
         }
     }
     let figure = |name: &str, unit, ours: &[f64], peer: &[f64]| {
