@@ -63,11 +63,11 @@ impl Chain {
         let span = tracing::debug_span!("request", id = %id, method = %request.method(), path = request.uri().path());
         let measured = self.metrics.start();
         let head = request.method() == http::Method::HEAD;
-        let mut seen = None;
+        let mut verb = None;
         let answer = async {
             // Parsed once: what is authorized below is what is executed.
             let info = layers::request_info(&request)?;
-            let info = seen.insert(info).clone();
+            verb = Some(info.verb);
             // Before anything is decided by the caller's name.
             let identity = layers::authenticate(&self.authenticator, peer, &request)?;
             // No header may say who somebody is: identity comes from credentials alone (CVE-2026-61682).
@@ -83,9 +83,9 @@ impl Chain {
             Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
-        let response = render::response(outcome, &id);
+        let response = render::response(outcome, id);
         let response = if head { render::without_body(response) } else { response };
-        measured.finish(seen.as_ref(), response.status());
+        measured.finish(verb, response.status());
         response
     }
 
@@ -97,7 +97,7 @@ impl Chain {
             layers::authorize(&*self.authorizer, &identity, &info)?;
             self.execute(info, identity, request).await
         };
-        render::response(layers::guard_panics(answer).await, &id)
+        render::response(layers::guard_panics(answer).await, id)
     }
 
     async fn execute(

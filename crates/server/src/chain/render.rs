@@ -3,6 +3,7 @@
 use detectviz_api::Status;
 use detectviz_core::http::{Body, Response};
 use http::{HeaderValue, StatusCode, header};
+use uuid::Uuid;
 
 /// The answer to a request that was refused or failed.
 pub fn status_response(status: &Status) -> Response {
@@ -31,10 +32,10 @@ pub(super) fn without_body(response: Response) -> Response {
 }
 
 /// The final answer: errors rendered, and the headers that every answer carries.
-pub(super) fn response(outcome: Result<Response, Status>, id: &str) -> Response {
+pub(super) fn response(outcome: Result<Response, Status>, id: Uuid) -> Response {
     let mut response = outcome.unwrap_or_else(|status| status_response(&status));
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("audit-id", id);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
