@@ -1,4 +1,4 @@
-//! Builds what is measured and the program that measures, each in a cargo call of its own, and hands the options on.
+//! Builds what is measured, then the program that measures it, and hands the options on.
 
 #[path = "../bench/src/options.rs"]
 mod options;
@@ -9,8 +9,11 @@ use crate::build::{self, Edition, Profile};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The package of the benchmarks, which is its binary's name too.
-const PACKAGE: &str = "detectviz-bench";
+/// The benchmarks' binary.
+const BINARY: &str = "detectviz-bench";
+/// What is built for them, as cargo selects it. With the server, which is built by then, so that what both depend on
+/// has the same features and is not built twice.
+pub(crate) const PACKAGES: [&str; 4] = ["--package", BINARY, "--package", "detectviz-oss"];
 
 /// `cargo xtask bench`
 #[derive(clap::Args)]
@@ -34,8 +37,8 @@ pub(crate) fn bench(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         Some(given) => std::path::absolute(given)?,
         None => build::edition_binary(workspace, Edition::Oss, Profile::Release, None)?,
     };
-    process::run(&mut workspace.cargo(&["build", "--release", "--package", PACKAGE]))?;
-    let mut command = Command::new(workspace.target().join(Profile::Release.folder()).join(PACKAGE));
+    process::run(workspace.cargo(&["build", "--release"]).args(PACKAGES))?;
+    let mut command = Command::new(workspace.target().join(Profile::Release.folder()).join(BINARY));
     command.arg("--root").arg(workspace.root()).args(words(&args.options));
     process::run(command.arg("--server-bin").arg(server))
 }
