@@ -4,6 +4,7 @@
 //! line that says how to mend it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks by printing")]
 
+mod bench;
 mod build;
 mod editions;
 mod lint;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Args),
     /// Build both editions and the examples, then run every test against them
     Test(test::Args),
+    /// Measure a release server beside etcd and nginx, and report ratios; a figure never fails it
+    Bench(bench::Args),
     /// Check formatting, clippy and the dependency policy (deny.toml)
     Lint(lint::Args),
     /// Check what no compiler checks: doc paths, lengths, manifests, feature sets, lock file
@@ -60,6 +63,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Build(args) => build::build(&workspace, &args),
         Command::Run(args) => run::run(&workspace, &args),
         Command::Test(args) => test::test(&workspace, &args),
+        Command::Bench(args) => bench::bench(&workspace, &args),
         Command::Lint(args) => lint::lint(&workspace, &args),
         Command::Tidy(args) => tidy::tidy(&workspace, &args),
         Command::Editions(args) => editions::editions(&workspace, &args),

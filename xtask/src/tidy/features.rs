@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::editions::combinations;
-use crate::{build, process, test};
+use crate::{bench, build, process, test};
 
 /// Crates that may differ, since no line of ours could unite them and little is built on them twice.
 const EXEMPT: [&str; 1] = [
@@ -43,6 +43,7 @@ fn calls() -> Vec<(String, Vec<String>)> {
     let mut calls: Vec<_> = combinations().iter().map(|c| of(&c.to_string(), c.cargo_args())).collect();
     calls.push(of("the examples", words(&build::EXAMPLES)));
     calls.push(of("xtask", words(&["--package", "xtask"])));
+    calls.push(of("the benchmarks", words(&bench::PACKAGES)));
     calls.push((
         "the tests".to_owned(),
         [words(&["-e", "no-build,no-proc-macro"]), test::packages()].concat(),

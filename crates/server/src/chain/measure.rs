@@ -1,6 +1,6 @@
 //! What is measured of requests. Labels come from what is served, never from what a client sent (CVE-2020-8552).
 
-use detectviz_api::RequestInfo;
+use detectviz_api::Verb;
 use detectviz_core::metrics::Metrics;
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -69,8 +69,8 @@ pub(super) struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    pub(super) fn finish(self, info: Option<&RequestInfo>, code: StatusCode) {
-        let verb = info.map_or("unknown", |info| info.verb.as_str());
+    pub(super) fn finish(self, verb: Option<Verb>, code: StatusCode) {
+        let verb = verb.map_or("unknown", Verb::as_str);
         self.metrics.total.get_or_create(&Labels { verb, code: code.as_u16() }).inc();
         self.metrics.latency.get_or_create(&VerbLabel { verb }).observe(self.since.elapsed().as_secs_f64());
     }

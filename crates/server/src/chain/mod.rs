@@ -64,11 +64,11 @@ impl Chain {
         let measured = self.metrics.start();
         let head = request.method() == http::Method::HEAD;
         let mut asked = render::Asked::by(&request);
-        let mut seen = None;
+        let mut verb = None;
         let answer = async {
             // Parsed once: what is authorized below is what is executed.
             let info = layers::request_info(&request)?;
-            let info = seen.insert(info).clone();
+            verb = Some(info.verb);
             asked.about(&info);
             // Before anything is decided by the caller's name.
             let identity = layers::authenticate(&self.authenticator, peer, &request)?;
@@ -85,9 +85,9 @@ impl Chain {
             Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
-        let response = render::response(outcome, &id, &asked);
+        let response = render::response(outcome, id, &asked);
         let response = if head { render::without_body(response) } else { response };
-        measured.finish(seen.as_ref(), response.status());
+        measured.finish(verb, response.status());
         response
     }
 
@@ -99,7 +99,7 @@ impl Chain {
             layers::authorize(&*self.authorizer, &identity, &info)?;
             self.execute(info, identity, request).await
         };
-        render::response(layers::guard_panics(answer).await, &id, &asked)
+        render::response(layers::guard_panics(answer).await, id, &asked)
     }
 
     async fn execute(

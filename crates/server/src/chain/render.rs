@@ -5,6 +5,7 @@ use detectviz_api::query::Query;
 use detectviz_api::{RequestInfo, Status};
 use detectviz_core::http::{Body, Request, Response};
 use http::{HeaderValue, StatusCode, Uri, header};
+use uuid::Uuid;
 
 use crate::encode::Encoder;
 
@@ -88,14 +89,14 @@ pub(super) fn without_body(response: Response) -> Response {
 }
 
 /// The final answer: errors rendered as they were asked for, and the headers that every answer carries.
-pub(super) fn response(outcome: Result<Response, Status>, id: &str, asked: &Asked) -> Response {
+pub(super) fn response(outcome: Result<Response, Status>, id: Uuid, asked: &Asked) -> Response {
     let mut response = outcome.unwrap_or_else(|status| asked.response(&status));
     let refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     if let Some(allowed) = asked.allowed.filter(|_| refused) {
         headers.entry(header::ALLOW).or_insert(HeaderValue::from_static(allowed));
     }
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert("audit-id", id);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));

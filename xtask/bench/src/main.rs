@@ -1,0 +1,112 @@
+//! The benchmarks as a program of its own, so that xtask stays light: `cargo xtask bench` builds and runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks by printing")]
+
+mod load;
+mod options;
+mod peer;
+mod process;
+mod report;
+mod scenario;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum as _};
+
+use crate::options::{Options, Scenario};
+use crate::report::{Load, Machine, Report};
+use crate::scenario::{Bench, Scale};
+
+/// How many clients fill a server at once.
+pub(crate) const FILLERS: usize = 32;
+
+/// Measures a server beside its peers.
+#[derive(Parser)]
+#[command(name = "detectviz-bench")]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    /// The checkout, for data and reports
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+}
+
+/// Tells the person what goes on.
+pub(crate) fn progress(what: &str) {
+    eprintln!("  {what}");
+}
+
+fn main() -> ExitCode {
+    match start(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: &Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // On this thread, which lives as long as the servers it starts.
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = measure(cli) => report,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        }
+    })?;
+    print!("{}", report.text());
+    if let Some(path) = &cli.options.json {
+        report.write_json(path)?;
+    }
+    if let Some(fault) = report.failures.first() {
+        anyhow::bail!("{fault}");
+    }
+    if cli.options.only.is_empty() && !cli.options.quick {
+        report.file(&cli.root.join("bench/results"))?;
+    }
+    Ok(())
+}
+
+async fn measure(cli: &Cli) -> anyhow::Result<Report> {
+    let options = &cli.options;
+    let root = std::fs::canonicalize(&cli.root).context("find the checkout")?;
+    let binary = options.server_bin.clone().unwrap_or_else(|| root.join("target/dist/oss/detectviz"));
+    let binary = std::fs::canonicalize(&binary).with_context(|| format!("find {}", binary.display()))?;
+    let server = version(&binary)?;
+    let before = Load::now();
+    let scale = Scale::of(options);
+    let bench = Bench::new(scale, binary, &root.join("target/bench"))?;
+    let machine = Machine::look(bench.folder())?;
+    let (mut figures, mut failures) = (Vec::new(), Vec::new());
+    let all = Scenario::value_variants();
+    for scenario in all.iter().filter(|one| options.only.is_empty() || options.only.contains(one)) {
+        eprintln!("{}", scenario.name());
+        match bench.run(*scenario).await {
+            Ok(found) => figures.extend(found),
+            Err(fault) => failures.push(format!("measure {}: {fault:#}", scenario.name())),
+        }
+    }
+    Ok(Report {
+        date: Report::now()?,
+        server,
+        peers: std::iter::once(peer::etcd_version()?).chain(peer::nginx_version()).collect(),
+        rounds: scale.rounds,
+        quick: options.quick,
+        machine,
+        load: [before, Load::now()],
+        figures,
+        failures,
+    })
+}
+
+/// Version and commit, as the server tells them.
+fn version(binary: &Path) -> anyhow::Result<String> {
+    let output = Command::new(binary).args(["version", "-o", "json"]).output();
+    let output = output.with_context(|| format!("start {}", binary.display()))?;
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).context("read the version")?;
+    let word = |name: &str| told[name].as_str().unwrap_or("unknown").to_owned();
+    Ok(format!("Detectviz {} {} {}", word("version"), word("edition"), word("commit")))
+}
