@@ -31,14 +31,13 @@ impl Compactor {
 
     /// Whether the log is long enough, and no checkpoint is being made.
     pub(super) fn is_due(&mut self, log: &Log) -> bool {
-        let grown = log.bytes();
-        (grown > self.worth() || self.is_tight(grown)) && !self.is_running()
+        log.bytes() > self.worth() && !self.is_running()
     }
 
     /// Whether a checkpoint that waits any longer may not fit beside the log.
-    fn is_tight(&self, grown: u64) -> bool {
-        grown > self.options.checkpoint_bytes / 16
-            && Room::of(self.folder.path()).is_ok_and(|room| room.free / 2 < grown)
+    pub(super) fn is_tight(&self, log: &Log) -> bool {
+        log.bytes() > self.options.checkpoint_bytes / 16
+            && Room::of(self.folder.path()).is_ok_and(|room| room.free / 2 < log.bytes())
     }
 
     /// On close, a quarter suffices.
@@ -62,7 +61,8 @@ impl Compactor {
         published.load().is_ok_and(|index| index.revision() > self.manifest.base)
     }
 
-    /// Begins a checkpoint of the oldest kept revision, so that the log behind it is the kept history.
+    /// Begins a checkpoint of the oldest kept revision, so that the log behind it is the kept history. Waits for one that
+    /// is being made.
     pub(super) fn begin(&mut self, index: Arc<Index>) {
         self.start(index, checkpoint::save);
     }

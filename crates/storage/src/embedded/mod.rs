@@ -91,6 +91,7 @@ impl EmbeddedOptions {
         let share = |bytes: u64, shares: u64| bytes.min(room.total / shares);
         self.reserve_bytes = share(self.reserve_bytes, 8);
         self.checkpoint_bytes = share(self.checkpoint_bytes, 8);
+        self.part_bytes = share(self.part_bytes, 32);
         self.history.bytes = usize::try_from(share(self.history.bytes as u64, 16)).unwrap_or(usize::MAX);
         self
     }

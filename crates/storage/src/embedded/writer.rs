@@ -201,16 +201,18 @@ impl Writer {
 
     fn look_after_the_disk(&mut self) {
         match self.published.health() {
-            Ok(()) if self.compactor.is_due(&self.log) => self.checkpoint(),
+            // The one case in which writes wait for a checkpoint: else the log would take the room that it needs.
+            Ok(()) if self.compactor.is_tight(&self.log) => self.checkpoint(Compactor::begin_squeeze),
+            Ok(()) if self.compactor.is_due(&self.log) => self.checkpoint(Compactor::begin),
             Err(StoreError::Full { .. }) if !self.compactor.is_running() => self.retry_full(),
             _ => {}
         }
     }
 
-    fn checkpoint(&mut self) {
+    fn checkpoint(&mut self, begin: fn(&mut Compactor, Arc<Index>)) {
         if let Ok(index) = self.published.load() {
             self.log.reset_bytes();
-            self.compactor.begin(index);
+            begin(&mut self.compactor, index);
         }
     }
 
@@ -270,7 +272,7 @@ impl Writer {
     /// Shortens the next start when that is worth a checkpoint.
     fn finish(&mut self) {
         if self.published.health().is_ok() && self.compactor.is_due_at_close(&self.log) {
-            self.checkpoint();
+            self.checkpoint(Compactor::begin);
         }
         self.compactor.finish();
         let failed = matches!(self.published.health(), Err(StoreError::ReadOnly { .. }));
