@@ -138,11 +138,18 @@ fn a_check_finds_a_flipped_byte_and_names_it() {
 
 #[test]
 fn other_storage_says_what_to_use_instead() {
-    for (storage, says) in [("etcd", "etcdctl snapshot save"), ("memory", "kubectl get")] {
+    let endpoints = Some(("DETECTVIZ_ETCD__ENDPOINTS", "http://127.0.0.1:2379"));
+    for (storage, variable, says) in
+        [("etcd", endpoints, "etcdctl snapshot save"), ("memory", None, "kubectl get")]
+    {
         let setup = Server::builder(editions()[0]);
         let mut command = command(editions()[0], &["store", "check"]);
-        let output =
-            command.env("DETECTVIZ_STORAGE", storage).arg("--data-dir").arg(setup.data_dir()).output();
+        let output = command
+            .env("DETECTVIZ_STORAGE", storage)
+            .envs(variable)
+            .arg("--data-dir")
+            .arg(setup.data_dir())
+            .output();
         let output = output.unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(errors(&output).contains(says), "{}", errors(&output));
