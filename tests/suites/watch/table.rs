@@ -114,10 +114,15 @@ fn a_watch_that_cannot_be_is_refused_before_it_begins() {
         let admin = server.admin();
         let base = "/api/v1/namespaces/default/configmaps?watch=true";
         let rows = [
-            ("&resourceVersion=abc", 400, "BadRequest", "invalid resourceVersion"),
-            ("&timeoutSeconds=soon", 400, "BadRequest", "invalid timeoutSeconds"),
-            ("&labelSelector=a+in+b", 400, "BadRequest", "labelSelector"),
-            ("&fieldSelector=data.x%3Dy", 400, "BadRequest", "field label not supported"),
+            (
+                "&resourceVersion=abc",
+                400,
+                "BadRequest",
+                "invalid resource version: resourceVersion: Invalid value: \"abc\"",
+            ),
+            ("&timeoutSeconds=soon", 400, "BadRequest", "strconv.ParseInt: parsing \"soon\""),
+            ("&labelSelector=a+in+b", 400, "BadRequest", "unable to parse selector"),
+            ("&fieldSelector=data.x%3Dy", 400, "BadRequest", "is not a known field selector"),
             (
                 "&sendInitialEvents=true",
                 422,
@@ -147,7 +152,7 @@ fn a_watch_that_cannot_be_is_refused_before_it_begins() {
         }
         let path = "/api/v1/watch/namespaces/default/configmaps/one?fieldSelector=metadata.name%3Dtwo";
         let status = admin.get(path).refused(400, "BadRequest");
-        assert_eq!(status["message"], "field selector metadata.name does not match requested name");
+        assert_eq!(status["message"], "fieldSelector metadata.name doesn't match requested name");
         admin.request("GET", base).header("Accept", "text/html").send().refused(406, "NotAcceptable");
     });
 }
@@ -239,8 +244,8 @@ fn a_watch_shows_tables_and_metadata() {
             assert_eq!(table["columnDefinitions"], Value::Null, "columns are told once");
             let table = second.expect("ADDED");
             assert_eq!(
-                (&table["columnDefinitions"][0]["name"], table["rows"][0].get("object")),
-                (&json!("Name"), None)
+                (&table["columnDefinitions"][0]["name"], &table["rows"][0]["object"]),
+                (&json!("Name"), &Value::Null)
             );
             let metadata = admin.with("Accept", &accept("PartialObjectMetadata"));
             let object = metadata.watch_over(transport, &path).expect("ADDED");

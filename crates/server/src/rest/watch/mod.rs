@@ -28,7 +28,6 @@ pub(super) async fn watch(call: Call) -> Result<Response, Status> {
     let view = View::new(presentation(call.accept())?, query)?;
     let options = ListOptions::parse(query, true)?;
     let filter = Filter::new(&call, &options)?;
-    check_name(&call, &options)?;
     let upgrade = upgrade::wanted(&call)?;
     let encoder = Encoder::new(&call.resource, view);
     let body = if options.timeout_seconds.is_some_and(i64::is_negative) {
@@ -47,16 +46,6 @@ pub(super) async fn watch(call: Call) -> Result<Response, Status> {
         Some(upgrade) => upgrade.accept(body),
         None => respond(body),
     })
-}
-
-/// Refuses a selector of another name than the path's; upstream's words.
-fn check_name(call: &Call, options: &ListOptions) -> Result<(), Status> {
-    match options.fields.exact("metadata.name") {
-        Some(selected) if !call.info().name.is_empty() && selected != call.info().name => {
-            Err(Status::bad_request("field selector metadata.name does not match requested name"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn respond(body: Body) -> Response {
