@@ -13,7 +13,7 @@ use crate::support::{client, config_map, config_map_json, refusal, runtime};
 
 const PATH: &str = "/api/v1/namespaces/default/configmaps";
 /// Large, so that few changes fill the history.
-const VALUE_BYTES: usize = 256 * 1024;
+const VALUE_BYTES: usize = 128 * 1024;
 
 /// Changes an object until what came `after` is history no longer.
 fn forget(admin: &Client, after: &str) {
@@ -100,7 +100,7 @@ fn a_watcher_that_slept_while_history_was_forgotten_lists_again() {
 /// More than what fits into the buffers between server and client, which would let a sleeping watch go on.
 fn forget_more(admin: &Client) {
     let value = "y".repeat(VALUE_BYTES);
-    for number in 0..250 {
+    for number in 0..200 {
         let change = json!({"data": {"value": value}, "metadata": {"labels": {"n": number.to_string()}}});
         let request = admin.request("PATCH", format!("{PATH}/large"));
         request.body("application/merge-patch+json", change.to_string()).send().expect(200);

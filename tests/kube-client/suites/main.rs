@@ -6,6 +6,7 @@
 mod api;
 mod discovery;
 mod expiry;
+mod leases;
 mod load;
 mod reflectors;
 mod seen;
