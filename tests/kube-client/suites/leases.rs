@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::{client, refusal, runtime, with_client};
 
 fn lease(holder: &str, seconds: i32) -> Lease {
-    let now = MicroTime("2026-01-02T03:04:05.678901Z".parse::<Timestamp>().unwrap());
+    let now = MicroTime("2026-01-02T03:04:05.678901Z".parse::<Timestamp>().expect("it is a time"));
     let spec = LeaseSpec {
         holder_identity: Some(holder.to_owned()),
         lease_duration_seconds: Some(seconds),

@@ -69,6 +69,14 @@ fn holder(fake: &Fake) -> Option<String> {
     fake.object(LEASE)?["spec"]["holderIdentity"].as_str().map(str::to_owned)
 }
 
+/// Waits for a change of the lease; returns a time before it.
+async fn renewal(fake: &Fake) -> Instant {
+    let version = |fake: &Fake| fake.object(LEASE).unwrap()["metadata"]["resourceVersion"].clone();
+    let (before, known) = (Instant::now(), version(fake));
+    fake.until(|fake| version(fake) != known).await;
+    before
+}
+
 /// A way to the server that can be cut.
 struct Cut {
     fake: Arc<dyn Loopback>,
@@ -94,9 +102,7 @@ async fn one_leads_and_the_next_takes_over_at_once_when_it_ends() {
     let mut two = Candidate::start(&fake.loopback());
     let first = holder(&fake).unwrap();
     // A renewal shows that time has passed, and that nothing came of it for the other.
-    let renewed = |fake: &Fake| fake.object(LEASE).unwrap()["spec"]["renewTime"].clone();
-    let before = renewed(&fake);
-    fake.until(|fake| renewed(fake) != before).await;
+    renewal(&fake).await;
     assert_eq!((holder(&fake).unwrap(), *two.running.borrow()), (first.clone(), 0));
     assert!(!two.context.leadership().is_leading());
     one.stop().await;
@@ -115,19 +121,18 @@ async fn who_falls_silent_has_stopped_before_another_begins_and_may_lead_again()
     let mut one = Candidate::start(&way);
     one.leads().await;
     let mut two = Candidate::start(&fake.loopback());
-    let silent = Instant::now();
+    let renewed = renewal(&fake).await;
     cut.send_replace(true);
     one.follows().await;
     assert!(!one.context.leadership().is_leading());
     assert!(one.metrics.render().contains("leader_election_master_status{name=\"detectviz-controllers\"} 0"));
     two.leads().await;
     assert_eq!(*one.running.borrow(), 0);
-    // The last renewal may have been on its way when the way was cut, never later.
-    assert!(silent.elapsed() >= QUICK.lease - QUICK.retry * 4, "after {:?}", silent.elapsed());
+    assert!(renewed.elapsed() >= QUICK.lease, "after {:?}", renewed.elapsed());
     cut.send_replace(false);
     two.stop().await;
     one.leads().await;
-    assert_eq!(one.terms.load(Ordering::Relaxed), 2);
+    assert!(one.terms.load(Ordering::Relaxed) >= 2, "its controllers were started again");
     one.stop().await;
 }
 
