@@ -19,7 +19,7 @@ pub(crate) type State = BTreeMap<String, Value>;
 /// A reflector that runs until the runtime ends.
 pub(crate) struct Follower {
     pub(crate) name: String,
-    selector: String,
+    pub(crate) selector: String,
     journal: Arc<Mutex<Journal>>,
     state: Box<dyn Fn() -> State>,
 }
