@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 /// The storages whose data outlives the server.
-pub(crate) const DURABLE: [Storage; 1] = [Storage::Embedded];
+pub(crate) const DURABLE: [Storage; 2] = [Storage::Embedded, Storage::Etcd];
 
 /// What the client library runs on; the harness itself blocks, and stays outside.
 pub(crate) fn runtime() -> Runtime {
