@@ -6,7 +6,7 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::api::{
     DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
-use kube::runtime::conditions::is_deleted;
+use kube::runtime::conditions::{is_created, is_deleted};
 use kube::runtime::controller::Action;
 use kube::runtime::finalizer::{Event as Finalizing, finalizer};
 use kube::runtime::wait::await_condition;
@@ -103,7 +103,8 @@ fn the_built_in_kinds_are_what_their_types_say() {
         let default = namespaces.get("default").await.unwrap();
         assert_eq!(default.status.unwrap().phase.as_deref(), Some("Active"));
         let services: Api<APIService> = Api::all(client.clone());
-        let core = services.get("v1.").await.unwrap();
+        // A controller makes it, after the server is ready.
+        let core = await_condition(services, "v1.", is_created()).await.unwrap().unwrap();
         assert_eq!(core.spec.unwrap().group_priority_minimum, 18_000);
         let secrets: Api<Secret> = Api::default_namespaced(client.clone());
         let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "value"}});
