@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::support::{CONFIG_MAPS, config_map, create, names, version};
 
-/// What the log says while etcd is away: of the store, and of a controller that writes.
-const AWAY: [&str; 2] = ["etcd does not answer", "keep local APIService again"];
+/// What the log says while etcd is away: of the store, of a controller that writes, and of who led the controllers.
+const AWAY: [&str; 3] =
+    ["etcd does not answer", "keep local APIService again", "no longer leads the controllers"];
 
 /// A server on this etcd, which may be away for a while.
 fn on(etcd: &Etcd) -> Builder {
@@ -77,6 +78,42 @@ fn a_watch_goes_on_at_the_other_server() {
     for name in ["one", "two", "three"] {
         assert_eq!(watch.expect("ADDED")["metadata"]["name"], name);
     }
+}
+
+/// Whether the server says that it runs the controllers that write.
+fn leads(server: &Server) -> bool {
+    let metrics = server.admin().get("/metrics").text();
+    metrics.contains("leader_election_master_status{name=\"detectviz-controllers\"} 1")
+}
+
+#[test]
+fn one_server_leads_and_the_other_takes_over() {
+    let etcd = Etcd::start(EtcdLine::Current);
+    let [mut first, second] = pair(&etcd);
+    let admin = second.admin();
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/detectviz-controllers";
+    wait_for("the first leads", || leads(&first).then_some(()));
+    assert!(!leads(&second));
+    let holder = || admin.get(lease).expect(200)["spec"]["holderIdentity"].clone();
+    let before = holder();
+    first.stop();
+    wait_for("the second takes over", || leads(&second).then_some(()));
+    assert_ne!(holder(), before);
+    // What only the leader does is done by the new one.
+    let local = "/apis/apiregistration.k8s.io/v1/apiservices/v1.";
+    let uid = admin.get(local).expect(200)["metadata"]["uid"].clone();
+    admin.delete(local).expect(200);
+    wait_for("the APIService is made again", || {
+        let again = admin.get(local);
+        (again.code == 200 && again.json()["metadata"]["uid"] != uid).then_some(())
+    });
+    // One that dies gives nothing up; nobody waits for it longer than its lease lasts.
+    let third = on(&etcd).pki_of(&second).start();
+    assert!(!leads(&third));
+    let mut second = second;
+    second.kill();
+    create(&third.admin(), CONFIG_MAPS, &config_map("meanwhile", "x"));
+    wait_for("the third takes over", || leads(&third).then_some(()));
 }
 
 #[test]

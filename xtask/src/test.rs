@@ -11,7 +11,10 @@ use crate::workspace::Workspace;
 use crate::{plugin, process, tools};
 
 /// The packages that hold no test of their own: the edition binaries are what the suites run against.
-const EXCLUDED: [&str; 3] = ["detectviz-oss", "detectviz-enterprise", "detectviz-codegen"];
+const WITHOUT_TESTS: [&str; 3] = ["detectviz-oss", "detectviz-enterprise", "detectviz-codegen"];
+/// The suites that bring a client library. It wants other features of what it shares with the product, so that in one
+/// call with all others those would no longer be tested as they are built.
+const CLIENTS: &str = "detectviz-kube-tests";
 
 /// `cargo xtask test`
 #[derive(clap::Args)]
@@ -35,14 +38,18 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     let examples = build::examples(workspace, Profile::Debug)?;
     plugin::install(workspace, &examples)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
-    let mut cargo = cargo_test(workspace, &kubectl, &examples);
-    if let Ok(old_kubectl) = &old_kubectl {
-        cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
+    let older_etcd = tools::older_etcd(workspace);
+    let (mut success, mut sum) = (true, Sum::default());
+    for packages in [packages(), vec!["--package".to_owned(), CLIENTS.to_owned()]] {
+        let mut cargo = cargo_test(workspace, &packages, &kubectl, &examples);
+        if let Ok(old_kubectl) = &old_kubectl {
+            cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
+        }
+        if let Some(etcd) = &older_etcd {
+            cargo.env("XTASK_ETCD", etcd);
+        }
+        success &= stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest), &mut sum)?;
     }
-    if let Some(etcd) = tools::older_etcd(workspace) {
-        cargo.env("XTASK_ETCD", etcd);
-    }
-    let (success, sum) = stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest))?;
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
     }
@@ -53,35 +60,34 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The packages with tests, as cargo selects them.
+/// The packages with tests that are built like the product, as cargo selects them.
 pub(crate) fn packages() -> Vec<String> {
-    let excluded = EXCLUDED.iter().flat_map(|package| ["--exclude", package]);
+    let excluded = WITHOUT_TESTS.iter().chain([&CLIENTS]).flat_map(|package| ["--exclude", package]);
     std::iter::once("--workspace").chain(excluded).map(str::to_owned).collect()
 }
 
-fn cargo_test(workspace: &Workspace, kubectl: &Path, examples: &Path) -> Command {
+fn cargo_test(workspace: &Workspace, packages: &[String], kubectl: &Path, examples: &Path) -> Command {
     let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
-    cargo.args(packages());
+    cargo.args(packages);
     cargo.env("XTASK_DIST", workspace.dist());
     cargo.env("XTASK_KUBECTL", kubectl);
     cargo.env("XTASK_EXAMPLES", examples);
     cargo
 }
 
-/// Runs the tests, passing their output on line by line; returns whether all passed, and the sum.
-fn stream(cargo: &mut Command) -> anyhow::Result<(bool, Sum)> {
+/// Runs the tests, passing their output on line by line; adds their results to `sum`, and returns whether all passed.
+fn stream(cargo: &mut Command, sum: &mut Sum) -> anyhow::Result<bool> {
     process::echo(cargo);
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start `cargo test`")?;
     let stdout = child.stdout.take().context("read the output of `cargo test`")?;
-    let mut sum = Sum::default();
     for line in BufReader::new(stdout).lines() {
         let line = line.context("read the output of `cargo test`")?;
         println!("{line}");
         sum.add(&line);
     }
     let status = child.wait().context("wait for `cargo test`")?;
-    Ok((status.success(), sum))
+    Ok(status.success())
 }
 
 /// The results of all test binaries together.

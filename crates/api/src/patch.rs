@@ -1,6 +1,6 @@
 //! JSON patch (RFC 6902) and merge patch (RFC 7396), within bounds: a patch is a program that a client sends.
 
-use json_patch::{Patch, PatchOperation};
+use json_patch::{AddOperation, Patch, PatchError, PatchOperation};
 use serde_json::Value;
 
 use crate::meta::{self, MAX_DEPTH};
@@ -41,7 +41,7 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
             );
             return Err(Status::failure(Reason::RequestEntityTooLarge, message));
         }
-        json_patch::patch_unsafe(document, std::slice::from_ref(operation)).map_err(|fault| {
+        apply(document, operation).map_err(|fault| {
             let message = format!(
                 "the server rejected our request due to an error in our request: operation {index}: {fault}"
             );
@@ -49,6 +49,25 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
         })?;
     }
     Ok(())
+}
+
+/// Applies one operation. A member that its object lacks counts as null to `test`, and can be replaced: the library that
+/// upstream uses has it so, and clients that add the first finalizer build on it.
+fn apply(document: &mut Value, operation: &PatchOperation) -> Result<(), PatchError> {
+    match operation {
+        PatchOperation::Test(test) if test.value.is_null() && lacks(document, test.path.as_str()) => Ok(()),
+        PatchOperation::Replace(replace) if lacks(document, replace.path.as_str()) => {
+            let add = AddOperation { path: replace.path.clone(), value: replace.value.clone() };
+            json_patch::patch_unsafe(document, &[PatchOperation::Add(add)])
+        }
+        _ => json_patch::patch_unsafe(document, std::slice::from_ref(operation)),
+    }
+}
+
+/// Whether there is the object that `pointer` leads into, without the member that it names.
+fn lacks(document: &Value, pointer: &str) -> bool {
+    let object = pointer.rsplit_once('/').and_then(|(parent, _)| document.pointer(parent));
+    object.is_some_and(Value::is_object) && document.pointer(pointer).is_none()
 }
 
 /// An upper bound of the document's depth. Measuring costs as much as what is measured, so it is done only when the
@@ -119,6 +138,27 @@ mod tests {
         .unwrap();
         merge_patch(&mut document, br#"{"a":{"b":null,"d":{"e":1}}}"#).unwrap();
         assert_eq!(document, json!({"a": {"c": [2], "d": {"e": 1}}}));
+    }
+
+    #[test]
+    fn a_member_that_is_not_there_is_null_and_can_be_replaced() {
+        let mut document = json!({"a": {}, "l": []});
+        json_patch(
+            &mut document,
+            br#"[{"op":"test","path":"/a/b","value":null},{"op":"replace","path":"/a/b","value":1},
+                {"op":"test","path":"/a/b","value":1}]"#,
+        )
+        .unwrap();
+        assert_eq!(document, json!({"a": {"b": 1}, "l": []}));
+        for refused in [
+            r#"[{"op":"test","path":"/x/y","value":null}]"#,
+            r#"[{"op":"test","path":"/a/b","value":null}]"#,
+            r#"[{"op":"test","path":"/a/c","value":1}]"#,
+            r#"[{"op":"replace","path":"/x/y","value":1}]"#,
+            r#"[{"op":"replace","path":"/l/0","value":1}]"#,
+        ] {
+            assert_eq!(json_patch(&mut document, refused.as_bytes()).unwrap_err().code, 422, "{refused}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod apiservices;
 mod events;
+mod leader;
 mod namespace;
 mod remote_conditions;
 mod retry;
@@ -10,8 +11,11 @@ mod system_namespaces;
 mod write;
 
 use detectviz_core::edition::Obstacle;
+use detectviz_core::metrics::Metrics;
 use detectviz_core::{Catalog, Loopback, RunContext};
 use std::sync::Arc;
+
+use self::leader::{Elector, Timing};
 
 /// What keeps each runner from running. Where there is an obstacle, the objects meant for that runner say so;
 /// where there is none, the runner owns their condition.
@@ -25,15 +29,29 @@ pub struct Obstacles {
 
 /// Starts all controllers; they end with `context`. Call it once the local group-versions are in `catalog`: a local
 /// APIService whose group-version is not there is removed.
+///
+/// Where several servers may share the store, as `context` says, those that write run on the one that holds the Lease
+/// `detectviz-controllers` in `kube-system`.
 pub fn start_controllers(
     context: &RunContext,
     loopback: &Arc<dyn Loopback>,
     catalog: &Arc<Catalog>,
     obstacles: Obstacles,
+    metrics: &Metrics,
 ) {
+    // On every server: each is ready only when they are there, and making them twice does no harm.
     system_namespaces::start(context, loopback);
-    events::start(context, loopback);
-    namespace::start(context, loopback, catalog);
-    apiservices::start(context, loopback, catalog);
-    remote_conditions::start(context, loopback, obstacles);
+    let catalog = Arc::clone(catalog);
+    let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
+        events::start(context, loopback);
+        namespace::start(context, loopback, &catalog);
+        apiservices::start(context, loopback, &catalog);
+        remote_conditions::start(context, loopback, obstacles);
+    };
+    let leadership = context.leadership();
+    if leadership.is_contested() {
+        Elector::new(loopback, leadership, metrics, Timing::DEFAULT).start(context, start);
+    } else {
+        start(context, loopback);
+    }
 }

@@ -14,11 +14,12 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
     file!("events.yaml"),
+    file!("leases.yaml"),
     file!("apiservices.yaml"),
     file!("externalnames.yaml"),
     file!("dataplaneservices.yaml"),
@@ -92,6 +93,7 @@ mod tests {
                 "/configmaps",
                 "/secrets",
                 "/events",
+                "coordination.k8s.io/leases",
                 "apiregistration.k8s.io/apiservices",
                 "service.grafana.app/externalnames",
                 "aggregation.grafana.app/dataplaneservices",

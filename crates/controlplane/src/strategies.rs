@@ -10,6 +10,7 @@ mod datasources;
 mod events;
 mod externalnames;
 mod keyed;
+mod leases;
 mod names;
 pub(crate) mod namespaces;
 mod secrets;
@@ -24,6 +25,7 @@ pub fn strategy(group: &str, resource: &str) -> Arc<dyn Strategy> {
         ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
         ("", "secrets") => Arc::new(secrets::Secrets),
         ("", "events") => Arc::new(events::Events),
+        ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
         ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
         ("aggregation.grafana.app", "dataplaneservices") => Arc::new(dataplaneservices::DataPlaneServices),
         ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
@@ -59,7 +61,7 @@ mod tests {
     #[test]
     fn every_definition_has_its_strategy() {
         let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
-            "group": "?", "version": "?"}, "involvedObject": {"namespace": "b"}});
+            "group": "?", "version": "?", "leaseTransitions": -1}, "involvedObject": {"namespace": "b"}});
         for builder in crate::definitions::groups().unwrap() {
             for definition in &builder.definitions {
                 let strategy = strategy(&builder.group, &definition.names.plural);

@@ -10,7 +10,8 @@ use detectviz_core::delegate::End;
 use detectviz_core::edition::Obstacle;
 use detectviz_core::health::Checks;
 use detectviz_core::http::{Body, Request, Response};
-use detectviz_core::{Catalog, Context, Delegate, Loopback, RunContext};
+use detectviz_core::metrics::Metrics;
+use detectviz_core::{Catalog, Context, Delegate, Leadership, Loopback, RunContext};
 use detectviz_server::Installer;
 use detectviz_server::admission::AdmissionChain;
 use detectviz_server::{Backend, Link};
@@ -42,9 +43,13 @@ impl Loopback for Server {
 
 impl Server {
     async fn start(obstacles: Obstacles) -> Arc<Self> {
+        Self::led(obstacles, Leadership::alone()).await
+    }
+
+    async fn led(obstacles: Obstacles, leadership: Leadership) -> Arc<Self> {
         let store = Memory::new();
         let cache = Cache::start(store.clone(), CacheOptions::default()).await.unwrap();
-        let context = RunContext::new(Arc::new(Checks::default()));
+        let context = RunContext::new(Arc::new(Checks::default())).with_leadership(leadership);
         let installer = Installer {
             backend: Backend { store, cache: Arc::clone(&cache) },
             admission: AdmissionChain::new(vec![Arc::new(NamespaceLifecycle::over(Arc::clone(&cache)))]),
@@ -56,7 +61,8 @@ impl Server {
         let resources = installer.install(&definitions::groups().unwrap(), &strategy, &catalog).unwrap();
         let link = Link::new(Arc::new(resources), Arc::new(End));
         let server = Arc::new(Self { link, cache, context });
-        start_controllers(&server.context, &server.client(), &catalog, obstacles);
+        let metrics = Metrics::default();
+        start_controllers(&server.context, &server.client(), &catalog, obstacles, &metrics);
         server
     }
 
@@ -190,6 +196,23 @@ async fn apiservices_say_who_serves_what() {
 }
 
 #[tokio::test]
+async fn on_a_shared_store_controllers_write_under_the_lease_and_give_it_up() {
+    let server = Server::led(Obstacles::default(), Leadership::elected()).await;
+    let client = server.client();
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/detectviz-controllers";
+    let core = "/apis/apiregistration.k8s.io/v1/apiservices/v1.";
+    server.until(core, |service| service.is_some_and(|it| condition::find(it, "Available").is_some())).await;
+    let held = client.get(lease).await.unwrap();
+    let spec = &held["spec"];
+    assert!(spec["holderIdentity"].as_str().is_some_and(|holder| holder.contains('_')), "{spec}");
+    assert_eq!((&spec["leaseDurationSeconds"], &spec["leaseTransitions"]), (&json!(15), &json!(0)));
+    server.context.cancel();
+    server.context.drained().await;
+    assert_eq!(client.get(lease).await.unwrap()["spec"]["holderIdentity"], "");
+    server.cache.stop().await;
+}
+
+#[tokio::test]
 async fn the_rules_of_each_kind_hold() {
     let server = Server::start(Obstacles::default()).await;
     let client = server.client();
@@ -235,6 +258,11 @@ async fn the_rules_of_each_kind_hold() {
         "spec.url",
     )
     .await;
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": 0}});
+    check(leases, "coordination.k8s.io/v1", "Lease", lease, "spec.leaseDurationSeconds").await;
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"renewTime": "yesterday"}});
+    check(leases, "coordination.k8s.io/v1", "Lease", lease, "spec.renewTime").await;
     let events = "/api/v1/namespaces/default/events";
     let event = json!({"metadata": {"name": "e"}, "involvedObject": {"namespace": "other"}});
     check(events, "v1", "Event", event, "involvedObject.namespace").await;

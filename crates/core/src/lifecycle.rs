@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::health::Checks;
+use crate::leadership::Leadership;
 
 /// Handed to whatever runs in the background. Tasks spawned here are waited for at shutdown.
 #[derive(Clone)]
@@ -14,13 +15,25 @@ pub struct RunContext {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     checks: Arc<Checks>,
+    leadership: Leadership,
 }
 
 impl RunContext {
-    /// The context of a whole server.
+    /// The context of a whole server that has its store to itself.
     pub fn new(checks: Arc<Checks>) -> Self {
         let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
-        Self { draining, shutdown, tasks: TaskTracker::new(), checks }
+        Self { draining, shutdown, tasks: TaskTracker::new(), checks, leadership: Leadership::alone() }
+    }
+
+    /// The same context, of a server whose part among others `leadership` says.
+    #[must_use]
+    pub fn with_leadership(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
+    }
+
+    /// Whether this server is the one that writes what controllers write. What is only served does not depend on it.
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
     }
 
     /// A context that ends with this one, or earlier by its own [`Self::cancel`].

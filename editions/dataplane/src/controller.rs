@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use detectviz_api::condition::Condition;
 use detectviz_api::{GroupVersion, Reason, Status};
 use detectviz_core::informer::{Informer, Objects};
-use detectviz_core::{Handler, Loopback};
+use detectviz_core::{Handler, Leadership, Loopback};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -33,6 +33,7 @@ pub(crate) struct Controller {
     pub(crate) routes: Arc<ArcSwap<Routes>>,
     pub(crate) host: Arc<Host>,
     pub(crate) shared: Shared,
+    pub(crate) leadership: Leadership,
 }
 
 impl Controller {
@@ -41,24 +42,26 @@ impl Controller {
         let mut plugins = self.host.changes();
         services.synced().await;
         loop {
-            let settled = self.reconcile(&services.objects()).await;
+            let led = self.leadership.is_leading();
+            let settled = self.reconcile(&services.objects(), led).await;
             handled.send_replace(true);
             tokio::select! {
                 () = services.changed() => {}
                 // The sender lives in the host, which lives in self.
                 _ = plugins.changed() => {}
+                () = self.leadership.gained(), if !led => {}
                 () = sleep(RETRY), if !settled => {}
             }
         }
     }
 
-    /// Brings routes and conditions up to date; false when a condition could not be written.
-    async fn reconcile(&self, objects: &Objects) -> bool {
+    /// Brings routes up to date, and the conditions if this server `leads`; false when one could not be written.
+    async fn reconcile(&self, objects: &Objects, leads: bool) -> bool {
         let services: Vec<Service> = objects.values().map(|object| Service::read(object)).collect();
         let claims = Claims::settle(&services, &self.local);
         self.routes.store(Arc::new(self.routes(&services, &claims)));
         let mut settled = true;
-        for (object, service) in objects.values().zip(&services) {
+        for (object, service) in objects.values().zip(&services).filter(|_| leads) {
             let condition = self.condition(service, &claims);
             if let Err(fault) = write(&*self.shared.loopback, object, &condition).await {
                 let name = &service.name;

@@ -81,7 +81,8 @@ impl detectviz_core::Runner for Runner {
         let host = Arc::new(Host::start(&context, &options, &metrics).await);
         let services = Informer::start(&context, Arc::clone(&loopback), COLLECTION);
         let shared = Shared { loopback, options, metrics };
-        let controller = Controller { local, routes, host: Arc::clone(&host), shared };
+        let leadership = context.leadership().clone();
+        let controller = Controller { local, routes, host: Arc::clone(&host), shared, leadership };
         let (handled, all_handled) = watch::channel(false);
         context.spawn(controller.run(services, handled));
         context.post_start_hook(HOOK, registered(all_handled));

@@ -4,7 +4,8 @@ use detectviz_core::delegate::Slot;
 use detectviz_core::edition::{AGGREGATOR, DATAPLANE};
 use detectviz_core::health::{Checks, Kind};
 use detectviz_core::metrics::Metrics;
-use detectviz_core::{Catalog, EditionTable, Loopback, Module, Options, RunContext, Setup};
+use detectviz_core::options::StorageKind;
+use detectviz_core::{Catalog, EditionTable, Leadership, Loopback, Module, Options, RunContext, Setup};
 use detectviz_server::Backend;
 use detectviz_server::InProcess;
 use detectviz_server::listener::Listener;
@@ -35,12 +36,17 @@ pub(super) struct Parts {
 impl Parts {
     fn new(table: EditionTable, options: Options, started: Instant) -> Self {
         let checks = Arc::new(Checks::default());
+        let leadership = match options.storage {
+            // One process at a time has the store: by the lock on its folder, or because nobody else can see it.
+            StorageKind::Embedded | StorageKind::Memory => Leadership::alone(),
+            StorageKind::Etcd => Leadership::elected(),
+        };
         Self {
             table,
             options: Arc::new(options),
             catalog: Arc::default(),
             metrics: Arc::default(),
-            context: RunContext::new(Arc::clone(&checks)),
+            context: RunContext::new(Arc::clone(&checks)).with_leadership(leadership),
             checks,
             loopback: Arc::default(),
             started,

@@ -208,7 +208,8 @@ fn flow_limits(limits: &LimitOptions) -> FlowLimits {
 pub(super) fn controllers(parts: &Parts, aggregator: &Configured, dataplane: &Configured) {
     let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
     let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };
-    detectviz_controlplane::start_controllers(&parts.context, &parts.loopback(), &parts.catalog, obstacles);
+    let (context, loopback) = (&parts.context, parts.loopback());
+    detectviz_controlplane::start_controllers(context, &loopback, &parts.catalog, obstacles, &parts.metrics);
 }
 
 /// How runners tell that they ended.

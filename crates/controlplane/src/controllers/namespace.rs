@@ -365,6 +365,9 @@ mod tests {
     #[test]
     fn only_namespaced_stored_resources_are_emptied() {
         let names: Vec<_> = collections(&catalog()).into_iter().map(|(_, name)| name).collect();
-        assert_eq!(names, ["configmaps", "secrets", "events", "datasources", "things", "externalnames"]);
+        assert_eq!(
+            names,
+            ["configmaps", "secrets", "events", "leases", "datasources", "things", "externalnames"]
+        );
     }
 }

@@ -36,7 +36,7 @@ fn local_faults(spec: &Value) -> Vec<Cause> {
     let mut faults = Vec::new();
     let bundle = text(spec, "/caBundle");
     if !bundle.is_empty() {
-        faults.push(invalid("spec.caBundle", &size(bundle), "local APIServices may not have a caBundle"));
+        faults.push(invalid("spec.caBundle", size(bundle), "local APIServices may not have a caBundle"));
     }
     if spec["insecureSkipTLSVerify"] == true {
         let why = "local APIServices may not have insecureSkipTLSVerify";
@@ -61,7 +61,7 @@ fn remote_faults(spec: &Value) -> Vec<Cause> {
     }
     if !bundle.is_empty() && !has_certificate(bundle) {
         let why = "must hold at least one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE";
-        faults.push(invalid("spec.caBundle", &size(bundle), why));
+        faults.push(invalid("spec.caBundle", size(bundle), why));
     }
     faults
 }

@@ -1,10 +1,18 @@
 //! Faults in upstream's words (`field.Error`), since clients and people match on them.
 
 use detectviz_api::Cause;
+use std::fmt::Debug;
 
-/// The value `value` at `field` breaks a rule.
-pub(super) fn invalid(field: &str, value: &str, why: &str) -> Cause {
+/// The value `value`, a text or a number, at `field` breaks a rule.
+pub(super) fn invalid(field: &str, value: impl Debug, why: &str) -> Cause {
     cause("FieldValueInvalid", field, format!("Invalid value: {value:?}: {why}"))
+}
+
+/// The text `value` at `field` is none of those that are `supported`.
+pub(super) fn unsupported(field: &str, value: &str, supported: &[&str]) -> Cause {
+    let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+    let message = format!("Unsupported value: {value:?}: supported values: {}", supported.join(", "));
+    cause("FieldValueNotSupported", field, message)
 }
 
 /// There is nothing at `field`, and must be; `why` may be empty.

@@ -2,8 +2,8 @@
 
 use detectviz_api::condition::Condition;
 use detectviz_api::{Reason, Status, condition};
-use detectviz_core::Loopback;
 use detectviz_core::informer::Informer;
+use detectviz_core::{Leadership, Loopback};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ const AVAILABLE: &str = "Available";
 pub(super) struct Conditions {
     pub(super) loopback: Arc<dyn Loopback>,
     pub(super) api_services: Informer,
+    pub(super) leadership: Leadership,
 }
 
 /// The condition that a check's outcome means.
@@ -33,8 +34,12 @@ pub(super) fn available(outcome: Result<(), &Unavailable>) -> Condition {
 }
 
 impl Conditions {
-    /// Makes `wanted` the condition of the APIService `name`. An APIService that is gone needs none.
+    /// Makes `wanted` the condition of the APIService `name`, where this server is the one that says it. An APIService that
+    /// is gone needs none.
     pub(super) async fn write(&self, name: &str, wanted: &Condition) {
+        if !self.leadership.is_leading() {
+            return;
+        }
         if self.api_services.get("", name).is_some_and(|object| is_set(&object, wanted)) {
             return;
         }

@@ -60,7 +60,7 @@ impl Controller {
     ) {
         let api_services = Informer::start(context, Arc::clone(&loopback), API_SERVICES);
         let external_names = Informer::start(context, Arc::clone(&loopback), EXTERNAL_NAMES);
-        let conditions = Conditions { loopback, api_services };
+        let conditions = Conditions { loopback, api_services, leadership: context.leadership().clone() };
         let (employing, employed) = oneshot::channel();
         context.post_start_hook(HOOK, async move {
             // Nothing is ever sent: the end of the sender is the message.

@@ -71,8 +71,11 @@ impl Worker {
                     Err(_) => return,
                 },
             };
+            let led = self.context.leadership().is_leading();
             self.tell(&now, outcome).await;
             tokio::select! {
+                // What was found is still to be said.
+                () = self.context.leadership().gained(), if !led => {}
                 () = tokio::time::sleep(self.wait()) => {}
                 () = self.told_unreachable(begun) => {}
                 changed = wanted.changed() => if changed.is_err() { return },

@@ -1,15 +1,16 @@
 //! A backend comes, is served, goes, comes back, and is taken away.
 
-use detectviz_api::GroupVersion;
-use detectviz_core::Catalog;
+use detectviz_api::{GroupVersion, condition};
 use detectviz_core::catalog::Owner;
+use detectviz_core::{Catalog, Leadership};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::Instant;
 
 use crate::backend::Backend;
 use crate::memory::{API_SERVICES, EXTERNAL_NAMES, Memory};
 use crate::world::{
-    Ca, FLIGHTS, NAME, ROOT, World, api_service, elsewhere, external_name, get, registered, request,
+    Ca, FLIGHTS, HANG, NAME, ROOT, World, api_service, elsewhere, external_name, get, registered, request,
 };
 
 fn gv() -> GroupVersion {
@@ -45,6 +46,21 @@ async fn a_backend_becomes_available_discovered_and_served() {
     let series = format!(r#"aggregator_proxied_requests_total{{name="{NAME}",code="200"}} 2"#);
     assert!(metrics.contains(&series), "{metrics}");
     assert!(metrics.contains(&format!(r#"aggregator_unavailable_apiservice{{name="{NAME}"}} 0"#)));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_lead_serves_and_leaves_the_condition_to_the_one_that_does() {
+    let (backend, leadership) = (Backend::start().await, Leadership::elected());
+    let memory = registered(backend.port, &backend.serving_ca.pem());
+    let (client, catalog) = (backend.front_proxy_client(), Catalog::default());
+    let world = World::led(memory, client, elsewhere(), catalog, leadership.clone()).await;
+    let available = format!(r#"aggregator_unavailable_apiservice{{name="{NAME}"}} 0"#);
+    world.eventually("the check should pass", |world| world.metrics.render().contains(&available)).await;
+    let (code, _) = world.send(get(FLIGHTS)).await.unwrap();
+    assert_eq!(code, StatusCode::OK);
+    assert_eq!(condition::find(&world.memory.get(API_SERVICES, NAME).unwrap(), "Available"), None);
+    leadership.lead_until(Instant::now() + HANG);
+    assert_eq!(world.until("True", "Passed").await, "all checks passed");
 }
 
 #[tokio::test]

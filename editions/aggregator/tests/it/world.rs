@@ -11,7 +11,9 @@ use detectviz_core::http::{Body, Request, Response};
 use detectviz_core::metrics::Metrics;
 use detectviz_core::options::{AggregatorOptions, Options, StorageKind};
 use detectviz_core::toggles::Toggles;
-use detectviz_core::{Catalog, Context, Delegate, Handler, RunContext, Runner as _, Setup, Stopped};
+use detectviz_core::{
+    Catalog, Context, Delegate, Handler, Leadership, RunContext, Runner as _, Setup, Stopped,
+};
 use http::{Method, StatusCode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
@@ -75,13 +77,24 @@ impl World {
         listener: SocketAddr,
         catalog: Catalog,
     ) -> Self {
+        Self::led(memory, client, listener, catalog, Leadership::alone()).await
+    }
+
+    /// The same on a server whose part among others `leadership` says.
+    pub(crate) async fn led(
+        memory: Memory,
+        client: (PathBuf, PathBuf),
+        listener: SocketAddr,
+        catalog: Catalog,
+        leadership: Leadership,
+    ) -> Self {
         let (memory, catalog, metrics) = (Arc::new(memory), Arc::new(catalog), Arc::new(Metrics::default()));
         let options = Arc::new(options(client));
         let setup = Setup::new(options, Arc::default(), Arc::clone(&catalog), Arc::clone(&metrics), listener);
         let runner = Runner::default();
         let link = runner.configure(setup, Arc::new(Next)).await.unwrap();
         let checks = Arc::new(Checks::default());
-        let context = RunContext::new(Arc::clone(&checks)).child();
+        let context = RunContext::new(Arc::clone(&checks)).with_leadership(leadership).child();
         let (report, stopped) = mpsc::channel(1);
         let stops = Stopped::new("aggregator", report);
         runner.run(context.clone(), Arc::clone(&memory) as _, stops).await.unwrap();

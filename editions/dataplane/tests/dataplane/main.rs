@@ -10,7 +10,7 @@ mod platform;
 use std::time::Duration;
 
 use detectviz_api::{Reason, Status};
-use detectviz_core::Options;
+use detectviz_core::{Leadership, Options};
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde_json::{Value, json};
 
@@ -76,6 +76,21 @@ async fn a_real_plugin_answers_with_frames() {
     assert!(
         platform.metrics().contains("dataplane_plugin_up{plugin=\"detectviz-hostmetrics-datasource\"} 1")
     );
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_lead_answers_and_leaves_the_condition_to_the_one_that_does() {
+    let (fake, api, leadership) = (Fake::start(), Api::default(), Leadership::elected());
+    api.put_service("v1.fake.test", "fake", "fake.test", "v1");
+    api.put_source("default", "main", &json!({"type": "fake", "title": "Main", "url": "http://db"}));
+    let platform = Platform::led(api, fake.plugins.options(), leadership.clone()).await;
+    platform.until(|| platform.metrics().contains("dataplane_plugin_up{plugin=\"fake\"} 1")).await;
+    platform.ask(FAKE, &query("fake", "main", &json!({}))).await.unwrap();
+    let service = platform.api.get(&api::service_path("v1.fake.test")).unwrap();
+    assert_eq!(detectviz_api::condition::find(&service, "Available"), None);
+    leadership.lead_until(std::time::Instant::now() + PATIENCE);
+    platform.available("v1.fake.test").await;
     platform.stop().await;
 }
 

@@ -11,7 +11,7 @@ use detectviz_core::health::{Checks, Kind};
 use detectviz_core::http::Body;
 use detectviz_core::metrics::Metrics;
 use detectviz_core::{
-    ApiGroupBuilder, Catalog, Context, Delegate, Options, RunContext, Runner as _, Setup, Stopped,
+    ApiGroupBuilder, Catalog, Context, Delegate, Leadership, Options, RunContext, Runner as _, Setup, Stopped,
 };
 use detectviz_dataplane::Runner;
 use http::Method;
@@ -36,9 +36,14 @@ pub(crate) struct Platform {
 impl Platform {
     /// Configures and runs a runner, and waits until it is ready.
     pub(crate) async fn start(api: Api, options: Options) -> Self {
+        Self::led(api, options, Leadership::alone()).await
+    }
+
+    /// The same on a server whose part among others `leadership` says.
+    pub(crate) async fn led(api: Api, options: Options, leadership: Leadership) -> Self {
         let (api, metrics, checks) =
             (Arc::new(api), Arc::new(Metrics::default()), Arc::new(Checks::default()));
-        let context = RunContext::new(Arc::clone(&checks));
+        let context = RunContext::new(Arc::clone(&checks)).with_leadership(leadership);
         let groups = Arc::new([local_group()]);
         let listener = ([127, 0, 0, 1], 1).into();
         let setup = Setup::new(
