@@ -34,6 +34,7 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     }
     let examples = build::examples(workspace, Profile::Debug)?;
     plugin::install(workspace, &examples)?;
+    build::faulty_disk(workspace)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let mut cargo = cargo_test(workspace, &kubectl, &examples);
     if let Ok(old_kubectl) = &old_kubectl {

@@ -1,0 +1,52 @@
+//! What is ordered at the moment, and for which files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The path behind `fd`, when it is the folder in question or below it.
+pub(crate) fn ours(fd: i32) -> Option<PathBuf> {
+    let folder = std::env::var_os("FAULTY_DISK_DIR")?;
+    let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
+    path.starts_with(folder).then_some(path)
+}
+
+/// The value of `order` now.
+fn order(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(std::env::var_os("FAULTY_DISK_ORDERS")?).ok()?;
+    let mut orders = text.split_whitespace().filter_map(|word| word.split_once('='));
+    orders.find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+}
+
+/// What becomes of a write.
+pub(crate) enum Write {
+    Pass,
+    Fail(i32),
+    /// So many bytes, and then the end.
+    Torn(usize),
+}
+
+/// What is ordered for a write of `length` bytes.
+pub(crate) fn write(length: usize) -> Write {
+    match order("write").as_deref() {
+        Some("fail") => return Write::Fail(libc::EIO),
+        Some("full") => return Write::Fail(libc::ENOSPC),
+        _ => {}
+    }
+    let torn = order("torn").and_then(|bytes| bytes.parse().ok()).filter(|bytes| *bytes < length);
+    torn.map_or(Write::Pass, Write::Torn)
+}
+
+/// Waits for as long as syncs are held; returns whether they work.
+pub(crate) fn sync() -> bool {
+    loop {
+        match order("sync").as_deref() {
+            Some("hold") => pause(),
+            other => return other != Some("fail"),
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a sync blocks its thread, and this stands in for one")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(1));
+}

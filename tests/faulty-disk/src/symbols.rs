@@ -1,0 +1,89 @@
+//! The replaced functions. Each passes on with the system call itself, and so needs no way to find the function it stands
+//! in for.
+
+#![allow(unsafe_code, reason = "symbols of the C library are replaced, and their arguments are raw pointers")]
+
+use libc::{SYS_fdatasync, SYS_fsync, SYS_pwrite64, SYS_write, SYS_writev};
+use libc::{c_int, c_long, c_void, iovec, off64_t, size_t, ssize_t};
+
+use crate::orders::{self, Write, ours};
+use crate::synced;
+
+// SAFETY, for all functions here: they are called as the C library's own of the same name, so that descriptors, pointers
+// and lengths are what the system call wants; nothing here looks behind a pointer but `writev`, within its length.
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, length: size_t) -> ssize_t {
+    // SAFETY: see above.
+    faulty(fd, length, |length| unsafe { libc::syscall(SYS_write, fd, buffer, length) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pwrite64(fd: c_int, buffer: *const c_void, length: size_t, offset: off64_t) -> ssize_t {
+    // SAFETY: see above.
+    faulty(fd, length, |length| unsafe { libc::syscall(SYS_pwrite64, fd, buffer, length, offset) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pwrite(fd: c_int, buffer: *const c_void, length: size_t, offset: off64_t) -> ssize_t {
+    // SAFETY: see above.
+    unsafe { pwrite64(fd, buffer, length, offset) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn writev(fd: c_int, parts: *const iovec, count: c_int) -> ssize_t {
+    // SAFETY: see above; with no part, the first is not looked at.
+    let first = usize::try_from(count).ok().filter(|count| *count > 0).map(|_| unsafe { *parts });
+    let whole = first.map_or(0, |part| part.iov_len);
+    faulty(fd, whole, |length| match first {
+        // A write may take less than it was given, and a torn one ends in the first part.
+        // SAFETY: see above.
+        Some(part) if length < whole => unsafe { libc::syscall(SYS_write, fd, part.iov_base, length) },
+        // SAFETY: see above.
+        _ => unsafe { libc::syscall(SYS_writev, fd, parts, count) },
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fsync(fd: c_int) -> c_int {
+    sync(fd, SYS_fsync)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
+    sync(fd, SYS_fdatasync)
+}
+
+/// A write of `length` bytes, which `pass` does for as many as it is told.
+fn faulty(fd: c_int, length: usize, pass: impl Fn(usize) -> c_long) -> ssize_t {
+    let ordered = if ours(fd).is_some() { orders::write(length) } else { Write::Pass };
+    let written = match ordered {
+        Write::Pass => pass(length),
+        Write::Fail(code) => fail(code),
+        Write::Torn(some) => {
+            pass(some);
+            // SAFETY: signals need nothing from memory; the process ends with the call.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) }.into()
+        }
+    };
+    written as ssize_t
+}
+
+fn sync(fd: c_int, call: c_long) -> c_int {
+    let ours = ours(fd);
+    if ours.is_some() && !orders::sync() {
+        return fail(libc::EIO) as c_int;
+    }
+    // SAFETY: see the top.
+    let synced = unsafe { libc::syscall(call, fd) };
+    if let (Some(path), 0) = (ours, synced) {
+        synced::keep(fd, &path);
+    }
+    synced as c_int
+}
+
+fn fail(code: c_int) -> c_long {
+    // SAFETY: the C library gives a pointer to the thread's own number.
+    unsafe { *libc::__errno_location() = code };
+    -1
+}
