@@ -6,6 +6,7 @@
 //!
 //! * `sync=fail`: syncs fail with EIO; `sync=hold`: they wait until the order is gone
 //! * `write=fail`, `write=full`: writes fail with EIO or ENOSPC
+//! * `sync=kill`, `rename=kill`, `remove=kill`: the process is killed right before the next one
 //! * `torn=N`: the next write of more than N bytes writes N of them, and the process is killed
 //!
 //! With `FAULTY_DISK_SYNCED`, that folder holds what would be left after a power cut at any moment: a copy of each file

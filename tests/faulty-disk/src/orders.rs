@@ -1,6 +1,6 @@
 //! What is ordered at the moment, and for which files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The path behind `fd`, when it is the folder in question or below it.
@@ -36,14 +36,29 @@ pub(crate) fn write(length: usize) -> Write {
     torn.map_or(Write::Pass, Write::Torn)
 }
 
-/// Waits for as long as syncs are held; returns whether they work.
-pub(crate) fn sync() -> bool {
+/// What becomes of a sync.
+pub(crate) enum Sync {
+    Pass,
+    Fail,
+    Kill,
+}
+
+/// What is ordered for a sync, once it is not held.
+pub(crate) fn sync() -> Sync {
     loop {
         match order("sync").as_deref() {
             Some("hold") => pause(),
-            other => return other != Some("fail"),
+            Some("fail") => return Sync::Fail,
+            Some("kill") => return Sync::Kill,
+            _ => return Sync::Pass,
         }
     }
+}
+
+/// Whether the process is to be killed before it renames or removes this path.
+pub(crate) fn kills(what: &str, path: &Path) -> bool {
+    let ours = std::env::var_os("FAULTY_DISK_DIR").is_some_and(|folder| path.starts_with(folder));
+    ours && order(what).as_deref() == Some("kill")
 }
 
 #[allow(clippy::disallowed_methods, reason = "a sync blocks its thread, and this stands in for one")]

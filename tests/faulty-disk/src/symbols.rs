@@ -3,14 +3,21 @@
 
 #![allow(unsafe_code, reason = "symbols of the C library are replaced, and their arguments are raw pointers")]
 
-use libc::{SYS_fdatasync, SYS_fsync, SYS_pwrite64, SYS_write, SYS_writev};
-use libc::{c_int, c_long, c_void, iovec, off64_t, size_t, ssize_t};
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
-use crate::orders::{self, Write, ours};
+use libc::{
+    AT_FDCWD, SYS_fdatasync, SYS_fsync, SYS_pwrite64, SYS_renameat2, SYS_unlinkat, SYS_write, SYS_writev,
+};
+use libc::{c_char, c_int, c_long, c_void, iovec, off64_t, size_t, ssize_t};
+
+use crate::orders::{self, Sync, Write, ours};
 use crate::synced;
 
 // SAFETY, for all functions here: they are called as the C library's own of the same name, so that descriptors, pointers
-// and lengths are what the system call wants; nothing here looks behind a pointer but `writev`, within its length.
+// and lengths are what the system call wants; nothing here looks behind a pointer but `writev`, within its length, and what takes a path, which ends
+// with a zero.
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, length: size_t) -> ssize_t {
@@ -54,6 +61,42 @@ unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
     sync(fd, SYS_fdatasync)
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
+    // SAFETY: see above.
+    unsafe {
+        kill_before("rename", to);
+        libc::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0) as c_int
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: see above.
+    unsafe {
+        kill_before("remove", path);
+        libc::syscall(SYS_unlinkat, AT_FDCWD, path, 0) as c_int
+    }
+}
+
+/// Kills the process when that is ordered for what it is about to do to this path.
+///
+/// # Safety
+/// The path is one that the C library's functions take.
+unsafe fn kill_before(what: &str, path: *const c_char) {
+    // SAFETY: the caller's.
+    let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
+    if orders::kills(what, path) {
+        kill();
+    }
+}
+
+/// Ends the process as `kill -9` does.
+fn kill() -> c_long {
+    // SAFETY: signals need nothing from memory; the process ends with the call.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) }.into()
+}
+
 /// A write of `length` bytes, which `pass` does for as many as it is told.
 fn faulty(fd: c_int, length: usize, pass: impl Fn(usize) -> c_long) -> ssize_t {
     let ordered = if ours(fd).is_some() { orders::write(length) } else { Write::Pass };
@@ -62,8 +105,7 @@ fn faulty(fd: c_int, length: usize, pass: impl Fn(usize) -> c_long) -> ssize_t {
         Write::Fail(code) => fail(code),
         Write::Torn(some) => {
             pass(some);
-            // SAFETY: signals need nothing from memory; the process ends with the call.
-            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) }.into()
+            kill()
         }
     };
     written as ssize_t
@@ -71,8 +113,10 @@ fn faulty(fd: c_int, length: usize, pass: impl Fn(usize) -> c_long) -> ssize_t {
 
 fn sync(fd: c_int, call: c_long) -> c_int {
     let ours = ours(fd);
-    if ours.is_some() && !orders::sync() {
-        return fail(libc::EIO) as c_int;
+    match ours.as_ref().map(|_| orders::sync()) {
+        Some(Sync::Fail) => return fail(libc::EIO) as c_int,
+        Some(Sync::Kill) => return kill() as c_int,
+        Some(Sync::Pass) | None => {}
     }
     // SAFETY: see the top.
     let synced = unsafe { libc::syscall(call, fd) };

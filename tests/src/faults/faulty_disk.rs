@@ -1,7 +1,9 @@
 //! A disk that fails on order: the library of `tests/faulty-disk`, loaded into the server for the store's folder alone.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::environment;
 use crate::server::Builder;
@@ -66,5 +68,25 @@ impl FaultyDisk {
             let content = fs::read(self.synced.join(identity)).unwrap_or_default();
             fs::write(self.store.join(name), content).expect("write what is left of a file");
         }
+        self.remember();
     }
+
+    /// What is in the folder now is taken for synced.
+    fn remember(&self) {
+        let mut names = String::new();
+        for entry in
+            fs::read_dir(&self.store).expect("list the folder").map(|entry| entry.expect("list the folder"))
+        {
+            let identity = identity(&entry.metadata().expect("look at a file"));
+            fs::copy(entry.path(), self.synced.join(&identity)).expect("remember a file");
+            names.push_str(&format!("{identity} {}\n", entry.file_name().to_string_lossy()));
+        }
+        fs::write(self.synced.join("names"), names).expect("remember the names");
+    }
+}
+
+/// A file's name among what was synced; the library makes the same.
+fn identity(metadata: &fs::Metadata) -> String {
+    let made = metadata.created().ok().and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
+    format!("{}-{}", metadata.ino(), made.unwrap_or_default().as_nanos())
 }
