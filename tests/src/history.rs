@@ -20,8 +20,12 @@ mod writer;
 
 pub use load::{Load, Plan, Progress};
 pub use model::Selection;
-pub use random::{Random, seed};
+pub use random::{Random, rounds, seed};
 pub use servers::Servers;
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 
 use model::{Event, Model, State};
 use operation::Operation;
@@ -85,6 +89,29 @@ pub struct Summary {
     pub events: usize,
     /// How often a watch went on where an earlier connection was cut.
     pub resumed: usize,
+}
+
+impl Summary {
+    /// Says what a test has done, for the output of the test and, with the variable `SOAK_REPORT`, in a file of that name.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn report(self, what: &str, seed: u64, rounds: usize) {
+        let line = format!("{what}: {rounds} rounds with seed {seed}, nothing broken: {self}");
+        eprintln!("{line}");
+        if let Some(path) = std::env::var_os("SOAK_REPORT") {
+            let file = OpenOptions::new().append(true).create(true).open(path);
+            file.and_then(|mut file| writeln!(file, "{line}")).expect("write the report");
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { acknowledged, unknown, reads, events, resumed } = self;
+        write!(f, "{acknowledged} acknowledged writes, {unknown} unanswered, {reads} reads, ")?;
+        write!(f, "{events} events over watches that went on {resumed} times")
+    }
 }
 
 impl std::ops::AddAssign for Summary {

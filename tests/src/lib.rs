@@ -28,7 +28,7 @@ pub use environment::{Edition, Line, editions};
 pub use etcd::{Etcd, EtcdLine, EtcdTls};
 pub use examples::{ExtensionServer, PLUGIN, PluginFolder};
 pub use faults::{FaultyDisk, SmallDisk};
-pub use history::{History, Load, Plan, Progress, Random, Selection, Servers, Summary, seed};
+pub use history::{History, Load, Plan, Progress, Random, Selection, Servers, Summary, rounds, seed};
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;

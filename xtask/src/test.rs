@@ -13,12 +13,21 @@ use crate::{plugin, process, tools};
 /// The packages that hold no test of their own: the edition binaries are what the suites run against.
 const EXCLUDED: [&str; 3] = ["detectviz-oss", "detectviz-enterprise", "detectviz-codegen"];
 
+/// The suites, as cargo selects them.
+const SUITES: [&str; 4] = ["--package", "detectviz-tests", "--test", "suites"];
+
 /// `cargo xtask test`
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The editions that the suites run against
     #[arg(long, value_enum, default_value_t)]
     edition: Selection,
+    /// Run the crash and fault tests alone, for as many rounds as `--rounds` says, and say what they did
+    #[arg(long, conflicts_with = "rest")]
+    soak: bool,
+    /// How often a soak lets each fault happen
+    #[arg(long, default_value_t = 300, requires = "soak")]
+    rounds: usize,
     /// Arguments of `cargo test`, such as a test's name
     #[arg(last = true)]
     rest: Vec<String>,
@@ -36,14 +45,22 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     plugin::install(workspace, &examples)?;
     build::faulty_disk(workspace)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
-    let mut cargo = cargo_test(workspace, &kubectl, &examples);
+    let mut cargo = cargo_test(workspace, &kubectl, &examples, if args.soak { &SUITES } else { &[] });
     if let Ok(old_kubectl) = &old_kubectl {
         cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
     }
     if let Some(etcd) = tools::older_etcd(workspace) {
         cargo.env("XTASK_ETCD", etcd);
     }
-    let (success, sum) = stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest))?;
+    cargo.env("XTASK_EDITIONS", names.join(","));
+    let report = workspace.target().join("soak.txt");
+    if args.soak {
+        soak(&mut cargo, args.rounds, &report)?;
+    }
+    let (success, sum) = stream(cargo.args(&args.rest))?;
+    if args.soak {
+        print!("{}", std::fs::read_to_string(&report).unwrap_or_default());
+    }
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
     }
@@ -54,15 +71,29 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the crash and fault tests run alone, one after the other, for many rounds.
+fn soak(cargo: &mut Command, rounds: usize, report: &Path) -> anyhow::Result<()> {
+    // The report is of this run alone.
+    if report.exists() {
+        std::fs::remove_file(report).with_context(|| format!("remove {}", report.display()))?;
+    }
+    cargo.env("ROUNDS", rounds.to_string()).env("SOAK_REPORT", report);
+    cargo.args(["--", "--nocapture", "--test-threads=1", "under_load", "a_load_"]);
+    Ok(())
+}
+
 /// The packages with tests, as cargo selects them.
 pub(crate) fn packages() -> Vec<String> {
     let excluded = EXCLUDED.iter().flat_map(|package| ["--exclude", package]);
     std::iter::once("--workspace").chain(excluded).map(str::to_owned).collect()
 }
 
-fn cargo_test(workspace: &Workspace, kubectl: &Path, examples: &Path) -> Command {
+fn cargo_test(workspace: &Workspace, kubectl: &Path, examples: &Path, only: &[&str]) -> Command {
     let mut cargo = workspace.cargo(&["test", "--no-fail-fast"]);
-    cargo.args(packages());
+    if only.is_empty() {
+        cargo.args(packages());
+    }
+    cargo.args(only);
     cargo.env("XTASK_DIST", workspace.dist());
     cargo.env("XTASK_KUBECTL", kubectl);
     cargo.env("XTASK_EXAMPLES", examples);

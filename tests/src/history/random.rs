@@ -15,6 +15,14 @@ pub fn seed() -> u64 {
     seed
 }
 
+/// How many rounds a test has: `usual`, or as many as the variable `ROUNDS` says, which `cargo xtask test --soak` sets.
+///
+/// # Panics
+/// When `ROUNDS` is no number.
+pub fn rounds(usual: usize) -> usize {
+    std::env::var("ROUNDS").map_or(usual, |text| text.parse().expect("ROUNDS is a number"))
+}
+
 /// A stream of numbers that look random: `SplitMix64`.
 #[derive(Clone, Debug)]
 pub struct Random(u64);

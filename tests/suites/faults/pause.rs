@@ -1,6 +1,6 @@
 //! The process is stopped and goes on: a client sees nothing but a long wait.
 
-use detectviz_tests::{Load, Plan, Random, Server, Servers, editions, seed, wait_for};
+use detectviz_tests::{Load, Plan, Random, Server, Servers, editions, rounds, seed, wait_for};
 
 use crate::support::{CONFIG_MAPS, config_map, create};
 
@@ -45,11 +45,11 @@ fn a_stopped_process_goes_on_where_it_was() {
 #[test]
 fn a_load_does_not_notice_that_the_process_was_stopped() {
     let (seed, server) = (seed(), Server::builder(editions()[0]).start());
-    let mut random = Random::new(seed);
+    let (mut random, count) = (Random::new(seed), rounds(8));
     let servers = Servers::new([server.admin()]);
     let mut load = Load::new(&servers, Plan::default(), seed);
     let history = load.round(|progress| {
-        for _ in 0..8 {
+        for _ in 0..count {
             progress.await_more(1 + random.below(40));
             server.pause();
             await_stopped(&server);
@@ -58,5 +58,6 @@ fn a_load_does_not_notice_that_the_process_was_stopped() {
         progress.await_more(10);
     });
     let seen = history.check();
+    seen.report("stops and goes under load", seed, count);
     assert_eq!((seen.unknown, seen.resumed), (0, 0), "no connection was lost: {seen:?}");
 }

@@ -1,6 +1,8 @@
 //! Faults that trusted stores had, played against this one. Each is named by what went wrong there; the numbers are of
 //! etcd's issues.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use detectviz_tests::{Load, Plan, Server, Servers, editions, seed};
 use serde_json::Value;
 
@@ -12,14 +14,14 @@ use crate::support::{CONFIG_MAPS, config_map, create, version};
 fn a_watch_from_the_future_is_told_nothing_of_the_past() {
     let server = Server::builder(editions()[0]).start();
     let admin = server.admin();
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let writer = admin.clone();
-        scope.spawn(move || {
-            for number in 0..150 {
-                create(&writer, CONFIG_MAPS, &config_map(&format!("o-{number}"), "1"));
+        scope.spawn(|| {
+            for number in (0..).take_while(|_| !done.load(Ordering::SeqCst)) {
+                create(&admin, CONFIG_MAPS, &config_map(&format!("o-{number}"), "1"));
             }
         });
-        for ahead in (0..60).map(|number| number % 6) {
+        for ahead in (0..20).map(|number| number % 5) {
             let from = version(&admin.get(CONFIG_MAPS).expect(200)) + ahead;
             let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion={from}&timeoutSeconds=1");
             // It may be refused, or wait; an old event is the fault.
@@ -28,6 +30,7 @@ fn a_watch_from_the_future_is_told_nothing_of_the_past() {
                 assert!(event["type"] == "ERROR" || is_new(), "from {from}: {event}");
             }
         }
+        done.store(true, Ordering::SeqCst);
     });
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use detectviz_tests::{
-    FaultyDisk, Load, Plan, Random, Server, Servers, editions, seed, wait_for, wait_until,
+    FaultyDisk, Load, Plan, Random, Server, Servers, Summary, editions, rounds, seed, wait_for, wait_until,
 };
 
 use super::{files, position, readiness};
@@ -88,7 +88,8 @@ fn a_load_survives_failed_syncs_and_writes() {
     let (mut random, mut server) = (Random::new(seed), builder.start());
     let servers = Servers::new([server.admin()]);
     let mut load = Load::new(&servers, Plan::default(), seed);
-    for order in ["sync=fail", "write=fail", "sync=fail", "sync=kill"] {
+    let (mut sum, count) = (Summary::default(), rounds(4));
+    for order in ["sync=fail", "write=fail", "write=full", "sync=kill"].into_iter().cycle().take(count) {
         let history = load.round(|progress| {
             progress.await_more(random.below(60));
             disk.order(order);
@@ -106,6 +107,7 @@ fn a_load_survives_failed_syncs_and_writes() {
             servers.up(0, server.admin());
             progress.await_more(10);
         });
-        eprintln!("{order}: {:?}", history.check());
+        sum += history.check();
     }
+    sum.report("failed syncs and writes under load", seed, count);
 }
