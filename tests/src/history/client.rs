@@ -17,19 +17,26 @@ use crate::wire::Connection;
 pub(crate) struct Shared {
     pub(crate) servers: Servers,
     pub(crate) clock: Instant,
+    /// Writers and readers are to end.
     pub(crate) ended: AtomicBool,
+    /// So is everybody else, since the test has failed.
+    failed: AtomicBool,
     pub(crate) acknowledged: AtomicUsize,
     operations: Mutex<Vec<Operation>>,
 }
 
 impl Shared {
     pub(crate) fn new(servers: Servers, clock: Instant) -> Self {
-        let (ended, acknowledged, operations) = Default::default();
-        Self { servers, clock, ended, acknowledged, operations }
+        let (ended, failed, acknowledged, operations) = Default::default();
+        Self { servers, clock, ended, failed, acknowledged, operations }
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 
     fn record(&self, operation: Operation) {
@@ -41,6 +48,18 @@ impl Shared {
 
     pub(crate) fn into_operations(self) -> Vec<Operation> {
         self.operations.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the clients when a test fails among them, which nobody else would.
+pub(crate) struct EndOnFailure<'a>(pub(crate) &'a Shared);
+
+impl Drop for EndOnFailure<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::SeqCst);
+            self.0.ended.store(true, Ordering::SeqCst);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
-use super::client::{Session, Shared};
+use super::client::{EndOnFailure, Session, Shared};
 use super::model::{Event, Key, Selection, State};
 use super::operation::{Answer, Call, Operation};
 use super::random::Random;
@@ -134,6 +134,7 @@ impl Load {
         let last_end = format!("{end}{} ", self.plan.selections.len());
         let randoms: Vec<Random> = (0..64).map(|_| self.random.split()).collect();
         let (streams, last) = std::thread::scope(|scope| {
+            let _end = EndOnFailure(&shared);
             let watchers = self.watchers(scope, &shared, &randoms, [&end, &last_end]);
             self.workers(&shared, &randoms, fault);
             let last = quiet_state(&shared, randoms[0].clone());
@@ -175,6 +176,7 @@ impl Load {
                 let session = Session::new(shared, 100 + number, randoms[40 + number].clone());
                 scope.spawn(move || reader::run(session, &self.plan));
             }
+            let _end = EndOnFailure(shared);
             fault(&Progress(shared));
             shared.ended.store(true, Ordering::SeqCst);
         });

@@ -63,12 +63,12 @@ pub(crate) fn run(shared: &Shared, random: Random, selection: Selection, from: u
     let stream = Stream { selection, segments: Vec::new() };
     let mut watcher = Watcher { shared, random, stream, end, refused_since: None };
     let mut from = from;
-    while let Some((_, client)) = shared.servers.pick(&mut watcher.random, || false) {
+    while let Some((_, client)) = shared.servers.pick(&mut watcher.random, || shared.has_failed()) {
         let segment = watcher.segment(&client, from);
         from = segment.position();
         let ended = segment.seen.last().is_some_and(|last| watcher.is_end(last));
         watcher.stream.segments.push(segment);
-        if ended {
+        if ended || shared.has_failed() {
             break;
         }
         pause();
@@ -128,7 +128,7 @@ impl Watcher<'_> {
                 Seen::Error(code) => return self.refused(segment, code),
                 seen => segment.seen.push(seen),
             }
-            if is_last {
+            if is_last || self.shared.has_failed() {
                 return Ok(());
             }
         }
