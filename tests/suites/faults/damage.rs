@@ -30,7 +30,9 @@ fn kinds(store: &Path) -> BTreeMap<String, PathBuf> {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         name.trim_end_matches(|c: char| c.is_ascii_hexdigit() || c == '-' || c == '.').to_owned()
     };
-    files(store).into_iter().map(|file| (kind(&file), file)).collect()
+    // A file of zeros only keeps room.
+    let says_something = |file: &PathBuf| fs::read(file).unwrap().iter().any(|byte| *byte != 0);
+    files(store).into_iter().filter(says_something).map(|file| (kind(&file), file)).collect()
 }
 
 /// A place in the file that matters: the first object's name, or the middle of a file without objects.

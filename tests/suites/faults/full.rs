@@ -14,7 +14,10 @@ fn filled() -> Option<(Server, SmallDisk, Vec<Value>)> {
     let builder = Server::builder(editions()[0])
         .allow_log("store is read-only")
         .allow_log("write refused by the store");
-    let builder = builder.allow_log("cutting off an unfinished write").allow_log("disk is full");
+    let builder = builder
+        .allow_log("cutting off an unfinished write")
+        .allow_log("disk is full")
+        .allow_log("disk has room again");
     let (builder, disk) = SmallDisk::under(builder, MEBIBYTES)?;
     let server = builder.start();
     let admin = server.admin();

@@ -79,11 +79,24 @@ fn after_a_failed_sync_nothing_is_written_until_a_restart() {
     assert!(version(&create(&admin, CONFIG_MAPS, &config_map("new", "1"))) > version(&kept));
 }
 
+/// Waits until a write is refused for the disk's sake.
+fn await_refusal(server: &Server) {
+    let (admin, mut numbers) = (server.admin(), 0..);
+    wait_until("a write is refused", || {
+        let name = format!("probe-{}", numbers.next().unwrap_or_default());
+        match admin.create(CONFIG_MAPS, &config_map(&name, "1")) {
+            answer if answer.code == 507 => Ok(answer),
+            answer => Err(answer),
+        }
+    });
+}
+
 #[test]
 fn a_load_survives_failed_syncs_and_writes() {
     let (seed, builder) = (seed(), Server::builder(editions()[0]));
     let builder = builder.allow_log("store is read-only").allow_log("write refused by the store");
-    let builder = builder.allow_log("cutting off an unfinished write").allow_log("cannot delete old events");
+    let builder = builder.allow_log("cutting off an unfinished write").allow_log("disk is full");
+    let builder = builder.allow_log("disk has room again").allow_log("cannot make room");
     let Some((builder, disk)) = FaultyDisk::under(builder) else { return };
     let (mut random, mut server) = (Random::new(seed), builder.start());
     let servers = Servers::new([server.admin()]);
@@ -95,10 +108,7 @@ fn a_load_survives_failed_syncs_and_writes() {
             disk.order(order);
             match order {
                 "sync=kill" => _ = server.wait(),
-                _ => wait_until("the store is not ready", || match readiness(&server.admin()) {
-                    (false, said) if said.contains("[-]store") => Ok(()),
-                    (_, said) => Err(said),
-                }),
+                _ => await_refusal(&server),
             }
             disk.order("");
             servers.down(0);
