@@ -4,7 +4,8 @@
 //! The file that `FAULTY_DISK_ORDERS` names is read at every call, so that a test changes its mind at any time. It holds
 //! words, of which an empty file has none:
 //!
-//! * `sync=fail`: syncs fail with EIO; `sync=hold`: they wait until the order is gone
+//! * `sync=fail`: syncs fail with EIO
+//! * `hold=TEXT`: syncs of files with TEXT in them wait until the order is gone
 //! * `write=fail`, `write=full`: writes fail with EIO or ENOSPC
 //! * `sync=kill`, `rename=kill`, `remove=kill`: the process is killed right before the next one
 //! * `torn=N`: the next write of more than N bytes writes N of them, and the process is killed

@@ -43,16 +43,21 @@ pub(crate) enum Sync {
     Kill,
 }
 
-/// What is ordered for a sync, once it is not held.
-pub(crate) fn sync() -> Sync {
-    loop {
-        match order("sync").as_deref() {
-            Some("hold") => pause(),
-            Some("fail") => return Sync::Fail,
-            Some("kill") => return Sync::Kill,
-            _ => return Sync::Pass,
-        }
+/// What is ordered for a sync of the file at `path`, once it is not held.
+pub(crate) fn sync(path: &Path) -> Sync {
+    while order("hold").is_some_and(|text| contains(path, text.as_bytes())) {
+        pause();
     }
+    match order("sync").as_deref() {
+        Some("fail") => Sync::Fail,
+        Some("kill") => Sync::Kill,
+        _ => Sync::Pass,
+    }
+}
+
+/// Whether there is such a text in a file; a folder has none.
+fn contains(path: &Path, text: &[u8]) -> bool {
+    std::fs::read(path).is_ok_and(|content| content.windows(text.len()).any(|window| window == text))
 }
 
 /// Whether the process is to be killed before it renames or removes this path.

@@ -113,7 +113,7 @@ fn faulty(fd: c_int, length: usize, pass: impl Fn(usize) -> c_long) -> ssize_t {
 
 fn sync(fd: c_int, call: c_long) -> c_int {
     let ours = ours(fd);
-    match ours.as_ref().map(|_| orders::sync()) {
+    match ours.as_deref().map(orders::sync) {
         Some(Sync::Fail) => return fail(libc::EIO) as c_int,
         Some(Sync::Kill) => return kill() as c_int,
         Some(Sync::Pass) | None => {}

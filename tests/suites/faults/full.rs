@@ -56,7 +56,6 @@ fn a_full_disk_refuses_writes_and_goes_on_reading() {
 }
 
 #[test]
-#[ignore = "the store keeps no reserve yet"]
 fn deletes_go_on_while_the_disk_is_full_and_give_room() {
     let Some((mut server, _disk, kept)) = filled() else { return };
     let admin = server.admin();

@@ -16,7 +16,8 @@ fn a_write_waits_for_its_sync_and_nobody_else_does() {
     let admin = server.admin();
     let before = version(&create(&admin, CONFIG_MAPS, &config_map("before", "1")));
     let mut watch = admin.watch(format!("{CONFIG_MAPS}?watch=true&resourceVersion={before}"));
-    disk.order("sync=hold");
+    // What the server writes by itself goes on; ours waits, and all that comes behind it.
+    disk.order("hold=held-");
     let (sender, answers) = mpsc::channel();
     std::thread::scope(|scope| {
         for name in ["held-1", "held-2", "held-3"] {
