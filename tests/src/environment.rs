@@ -77,6 +77,11 @@ pub(crate) fn example(name: &str) -> PathBuf {
     PathBuf::from(variable("XTASK_EXAMPLES")).join(name)
 }
 
+/// The library that makes a disk fail.
+pub(crate) fn faulty_disk() -> PathBuf {
+    PathBuf::from(variable("XTASK_EXAMPLES")).join("libfaulty_disk.so")
+}
+
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!(

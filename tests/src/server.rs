@@ -1,5 +1,6 @@
 //! The server under test: a built binary on a free port, in a folder that ends with the test, under a watched log.
 
+use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,9 @@ impl Storage {
 pub struct Builder {
     edition: Edition,
     arguments: Vec<String>,
+    environment: Vec<(String, OsString)>,
+    /// A command that becomes the server, with its arguments.
+    launcher: Vec<String>,
     folder: Arc<TempDir>,
     allowed: Vec<String>,
     line: Line,
@@ -72,6 +76,8 @@ impl Builder {
         Self {
             edition,
             arguments: Vec::new(),
+            environment: Vec::new(),
+            launcher: Vec::new(),
             folder: Arc::new(folder),
             allowed: Vec::new(),
             line: Line::Current,
@@ -148,6 +154,20 @@ impl Builder {
         self
     }
 
+    /// Sets a variable of the server's environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Lets this command start the server, which is appended to it and has to take its place by `exec`.
+    #[must_use]
+    pub fn launcher(mut self, command: &[String]) -> Self {
+        self.launcher = command.to_vec();
+        self
+    }
+
     /// Log lines of level WARN and ERROR that contain `text` are expected.
     #[must_use]
     pub fn allow_log(mut self, text: &str) -> Self {
@@ -160,6 +180,11 @@ impl Builder {
         self.folder.path().join("data")
     }
 
+    /// Where the embedded store is.
+    pub fn store_dir(&self) -> PathBuf {
+        self.data_dir().join("store")
+    }
+
     /// A folder for whatever the test needs, which ends with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -168,7 +193,8 @@ impl Builder {
     /// The process, which may end at once.
     #[must_use]
     pub fn spawn(&self) -> Running {
-        let mut command = command(self.edition, &["serve"]);
+        let mut command = self.command();
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Plugins' sockets go to TMPDIR, and a server that is killed cannot take them with it.
         command.env("HOME", self.folder()).env("TMPDIR", self.folder());
         command.current_dir(self.folder()).args(&self.arguments);
@@ -179,6 +205,15 @@ impl Builder {
             }
         }
         Running::start(&mut command, "")
+    }
+
+    fn command(&self) -> Command {
+        let server = command(self.edition, &["serve"]);
+        let Some((program, arguments)) = self.launcher.split_first() else { return server };
+        let mut command = Command::new(program);
+        command.env_clear().args(arguments).arg(server.get_program()).args(server.get_args());
+        command.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
     }
 
     /// Starts the server and waits until it says that it is ready.
@@ -290,6 +325,21 @@ impl Server {
     /// Kills the server as `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// Stops the server's whole process as SIGSTOP does, until it is resumed.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// Lets the process go on.
+    pub fn resume(&self) {
+        self.process.resume();
     }
 
     /// Asks the server to end, and goes on at once.

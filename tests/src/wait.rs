@@ -33,7 +33,8 @@ pub fn wait_until<T, E: Display>(what: &str, mut look: impl FnMut() -> Result<T,
     }
 }
 
+/// Between two looks.
 #[allow(clippy::disallowed_methods, reason = "there is no runtime here whose worker could be blocked")]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(LOOK);
 }

@@ -12,6 +12,7 @@ mod dataplane;
 mod discovery;
 mod editions;
 mod etcd;
+mod faults;
 mod kubectl;
 mod reads;
 mod store;

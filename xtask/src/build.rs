@@ -133,6 +133,9 @@ pub(crate) fn edition_binary(
     Ok(placed)
 }
 
+/// What the suites load into the server to make its disk fail; Linux alone can.
+pub(crate) const FAULTY_DISK: [&str; 2] = ["--package", "detectviz-faulty-disk"];
+
 /// The examples, as cargo selects them.
 pub(crate) const EXAMPLES: [&str; 4] =
     ["--package", "extension-apiserver", "--package", "host-metrics-plugin"];
@@ -142,6 +145,11 @@ pub(crate) fn examples(workspace: &Workspace, profile: Profile) -> anyhow::Resul
     let mut cargo = workspace.cargo(&["build"]);
     process::run(cargo.args(EXAMPLES).args(profile.flags()))?;
     Ok(workspace.target().join(profile.folder()))
+}
+
+/// Builds the library that makes a disk fail, beside the examples.
+pub(crate) fn faulty_disk(workspace: &Workspace) -> anyhow::Result<()> {
+    process::run(workspace.cargo(&["build"]).args(FAULTY_DISK))
 }
 
 /// Copies a file by an atomic rename, so that a binary that runs now stays whole.

@@ -22,6 +22,12 @@ pub(crate) struct Args {
     /// The editions that the suites run against
     #[arg(long, value_enum, default_value_t)]
     edition: Selection,
+    /// Run the crash and fault tests alone, for as many rounds as `--rounds` says, and say what they did
+    #[arg(long, conflicts_with = "rest")]
+    soak: bool,
+    /// How often a soak lets each fault happen
+    #[arg(long, default_value_t = 300, requires = "soak")]
+    rounds: usize,
     /// Arguments of `cargo test`, such as a test's name
     #[arg(last = true)]
     rest: Vec<String>,
@@ -37,10 +43,13 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     }
     let examples = build::examples(workspace, Profile::Debug)?;
     plugin::install(workspace, &examples)?;
+    build::faulty_disk(workspace)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let older_etcd = tools::older_etcd(workspace);
+    let report = workspace.target().join("soak.txt");
+    let calls = if args.soak { vec![suites()] } else { vec![packages(), of(CLIENTS)] };
     let (mut success, mut sum) = (true, Sum::default());
-    for packages in [packages(), vec!["--package".to_owned(), CLIENTS.to_owned()]] {
+    for packages in calls {
         let mut cargo = cargo_test(workspace, &packages, &kubectl, &examples);
         if let Ok(old_kubectl) = &old_kubectl {
             cargo.env("XTASK_KUBECTL_OLD", old_kubectl);
@@ -48,7 +57,14 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         if let Some(etcd) = &older_etcd {
             cargo.env("XTASK_ETCD", etcd);
         }
-        success &= stream(cargo.env("XTASK_EDITIONS", names.join(",")).args(&args.rest), &mut sum)?;
+        cargo.env("XTASK_EDITIONS", names.join(","));
+        if args.soak {
+            soak(&mut cargo, args.rounds, &report)?;
+        }
+        success &= stream(cargo.args(&args.rest), &mut sum)?;
+    }
+    if args.soak {
+        print!("{}", std::fs::read_to_string(&report).unwrap_or_default());
     }
     if !success || sum.failed > 0 {
         bail!("tests failed: {}\nhint: run one test with `cargo xtask test -- NAME`", sum.line());
@@ -60,10 +76,31 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the crash and fault tests run alone, one after the other, for many rounds.
+fn soak(cargo: &mut Command, rounds: usize, report: &Path) -> anyhow::Result<()> {
+    // The report is of this run alone.
+    if report.exists() {
+        std::fs::remove_file(report).with_context(|| format!("remove {}", report.display()))?;
+    }
+    cargo.env("ROUNDS", rounds.to_string()).env("SOAK_REPORT", report);
+    cargo.args(["--", "--nocapture", "--test-threads=1", "crash::kill", "faults::torn", "a_load_"]);
+    Ok(())
+}
+
 /// The packages with tests that are built like the product, as cargo selects them.
 pub(crate) fn packages() -> Vec<String> {
     let excluded = WITHOUT_TESTS.iter().chain([&CLIENTS]).flat_map(|package| ["--exclude", package]);
     std::iter::once("--workspace").chain(excluded).map(str::to_owned).collect()
+}
+
+/// One package, as cargo selects it.
+fn of(package: &str) -> Vec<String> {
+    vec!["--package".to_owned(), package.to_owned()]
+}
+
+/// The suites that are ours alone, as cargo selects them.
+fn suites() -> Vec<String> {
+    ["--package", "detectviz-tests", "--test", "suites"].map(str::to_owned).into()
 }
 
 fn cargo_test(workspace: &Workspace, packages: &[String], kubectl: &Path, examples: &Path) -> Command {

@@ -42,6 +42,7 @@ fn calls() -> Vec<(String, Vec<String>)> {
     let of = |name: &str, more: Vec<String>| (name.to_owned(), [product.clone(), more].concat());
     let mut calls: Vec<_> = combinations().iter().map(|c| of(&c.to_string(), c.cargo_args())).collect();
     calls.push(of("the examples", words(&build::EXAMPLES)));
+    calls.push(of("the faulty disk", words(&build::FAULTY_DISK)));
     calls.push(of("xtask", words(&["--package", "xtask"])));
     calls.push(of("the benchmarks", words(&bench::PACKAGES)));
     calls.push((

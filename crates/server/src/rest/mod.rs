@@ -28,6 +28,9 @@ use std::sync::Arc;
 use crate::resource::Resource;
 use crate::upgrade::Upgradable;
 
+#[doc(hidden)]
+pub use page::reread_continue_token;
+
 /// A request to a resource, with what is read from it at most once.
 pub(crate) struct Call {
     resource: Arc<Resource>,

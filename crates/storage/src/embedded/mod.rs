@@ -53,6 +53,9 @@ use crate::{
     published::Published,
 };
 
+#[doc(hidden)]
+pub use record::reread_record;
+
 /// Requests that wait for the writer; more wait outside.
 const QUEUE: usize = 1024;
 

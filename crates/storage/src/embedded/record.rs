@@ -166,6 +166,15 @@ fn put(expires: Option<Deadline>) -> Kind {
     if expires.is_some() { Kind::PutUntil } else { Kind::Put }
 }
 
+/// For fuzzing: the record at the start of `bytes`, written anew, and its length.
+#[doc(hidden)]
+pub fn reread_record(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (record, length) = Record::decode(bytes).ok()?;
+    let mut written = Vec::new();
+    record.encode(&mut written);
+    Some((written, length))
+}
+
 fn u32_of(length: usize) -> [u8; 4] {
     u32::try_from(length).expect("the writer refuses data above MAX_DATA").to_le_bytes()
 }
