@@ -7,22 +7,27 @@ use crate::server::{Builder, Server, Storage};
 ///
 /// Three servers and not six: storage and edition meet nowhere in the code, so that every pair would show nothing more.
 pub fn variants(body: impl Fn(Server)) {
-    each_variant(|_, builder| body(builder.start()));
+    each_variant(|_, _, builder| body(builder.start()));
 }
 
-fn each_variant(start: impl Fn(usize, Builder)) {
+/// Runs `body` with a server to be started for each storage.
+pub fn each_storage(body: impl Fn(Builder, Storage)) {
+    each_variant(|_, storage, builder| body(builder, storage));
+}
+
+fn each_variant(start: impl Fn(usize, Storage, Builder)) {
     let editions = editions();
     for (index, storage) in [Storage::Embedded, Storage::Etcd, Storage::Memory].into_iter().enumerate() {
         let edition = editions[index % editions.len()];
         eprintln!("variant: {edition}, {}", storage.name());
-        start(index, Server::builder(edition).storage(storage).toggle_runners(edition));
+        start(index, storage, Server::builder(edition).storage(storage).toggle_runners(edition));
     }
 }
 
 /// Runs `body` so that each line of kubectl, edition and storage has its turn: `server.kubectl` is of that line.
 pub fn every_line(body: impl Fn(Server)) {
     let lines = lines();
-    each_variant(|index, builder| {
+    each_variant(|index, _, builder| {
         let line = lines[index % lines.len()];
         eprintln!("kubectl: {line:?}");
         body(builder.kubectl(line).start());

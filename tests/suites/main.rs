@@ -12,6 +12,7 @@ mod dataplane;
 mod discovery;
 mod editions;
 mod etcd;
+mod events;
 mod faults;
 mod kubectl;
 mod reads;

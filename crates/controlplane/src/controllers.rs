@@ -2,7 +2,6 @@
 //! should be, and writes the difference; a pass that failed is tried again.
 
 mod apiservices;
-mod events;
 mod leader;
 mod namespace;
 mod remote_conditions;
@@ -43,7 +42,6 @@ pub fn start_controllers(
     system_namespaces::start(context, loopback);
     let catalog = Arc::clone(catalog);
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
-        events::start(context, loopback);
         namespace::start(context, loopback, &catalog);
         apiservices::start(context, loopback, &catalog);
         remote_conditions::start(context, loopback, obstacles);

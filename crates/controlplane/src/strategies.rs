@@ -17,20 +17,32 @@ mod secrets;
 
 use detectviz_server::strategy::{Plain, Strategy};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The special rules of `resource` in `group` (empty for the core group); [`Plain`] where there are none.
-pub fn strategy(group: &str, resource: &str) -> Arc<dyn Strategy> {
-    match (group, resource) {
-        ("", "namespaces") => Arc::new(namespaces::Namespaces),
-        ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
-        ("", "secrets") => Arc::new(secrets::Secrets),
-        ("", "events") => Arc::new(events::Events),
-        ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
-        ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
-        ("aggregation.grafana.app", "dataplaneservices") => Arc::new(dataplaneservices::DataPlaneServices),
-        ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
-        ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
-        _ => Arc::new(Plain),
+/// The rules of all built-in resources.
+#[derive(Clone, Copy, Debug)]
+pub struct Strategies {
+    /// How long an event lasts after it was last written.
+    pub event_lifetime: Duration,
+}
+
+impl Strategies {
+    /// The special rules of `resource` in `group` (empty for the core group); [`Plain`] where there are none.
+    pub fn of(&self, group: &str, resource: &str) -> Arc<dyn Strategy> {
+        match (group, resource) {
+            ("", "namespaces") => Arc::new(namespaces::Namespaces),
+            ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
+            ("", "secrets") => Arc::new(secrets::Secrets),
+            ("", "events") => Arc::new(events::Events { lifetime: self.event_lifetime }),
+            ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
+            ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
+            ("aggregation.grafana.app", "dataplaneservices") => {
+                Arc::new(dataplaneservices::DataPlaneServices)
+            }
+            ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
+            ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
+            _ => Arc::new(Plain),
+        }
     }
 }
 
@@ -44,6 +56,12 @@ fn reset_status(object: &mut serde_json::Value) {
 /// The text at `pointer`; empty when there is none.
 fn text<'a>(object: &'a serde_json::Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default()
+}
+
+/// The special rules, with events that last an hour.
+#[cfg(test)]
+pub(crate) fn strategy(group: &str, resource: &str) -> Arc<dyn Strategy> {
+    Strategies { event_lifetime: Duration::from_secs(3600) }.of(group, resource)
 }
 
 /// A fault as `field: message`, as it reads in a status.

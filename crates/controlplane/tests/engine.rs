@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, condition};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles, definitions, start_controllers, strategy};
+use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Strategies, definitions, start_controllers};
 use detectviz_core::delegate::End;
 use detectviz_core::edition::Obstacle;
 use detectviz_core::health::Checks;
@@ -19,6 +19,7 @@ use detectviz_storage::cache::{Cache, CacheOptions};
 use detectviz_storage::memory::Memory;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A server without its listener and its chain.
 struct Server {
@@ -58,6 +59,8 @@ impl Server {
             context: context.clone(),
         };
         let catalog = Arc::new(Catalog::default());
+        let rules = Strategies { event_lifetime: Duration::from_secs(3600) };
+        let strategy = |group: &str, resource: &str| rules.of(group, resource);
         let resources = installer.install(&definitions::groups().unwrap(), &strategy, &catalog).unwrap();
         let link = Link::new(Arc::new(resources), Arc::new(End));
         let server = Arc::new(Self { link, cache, context });

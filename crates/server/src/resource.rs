@@ -5,8 +5,8 @@ use detectviz_api::{GroupVersionResource, Status};
 use detectviz_core::RunContext;
 use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
-use detectviz_storage::Store;
 use detectviz_storage::cache::Cache;
+use detectviz_storage::{Compare, Op, Store, Txn};
 use std::sync::Arc;
 
 use crate::admission::AdmissionChain;
@@ -56,6 +56,11 @@ impl Resource {
     /// Whether it has a `/status`.
     pub fn has_status(&self) -> bool {
         self.declared.subresources.as_ref().is_some_and(|sub| sub.status.is_some())
+    }
+
+    /// A write of one of its objects, which lasts as long as the strategy says.
+    pub(crate) fn txn(&self, key: impl Into<Arc<str>>, compare: Compare, op: Op) -> Txn {
+        Txn { lifetime: self.strategy.lifetime(), ..Txn::new(key, compare, op) }
     }
 
     /// 404 for one of its objects.

@@ -2,6 +2,7 @@
 
 use detectviz_api::{Cause, Status, meta};
 use serde_json::Value;
+use std::time::Duration;
 
 /// The special rules of one resource.
 pub trait Strategy: Send + Sync {
@@ -44,6 +45,11 @@ pub trait Strategy: Send + Sync {
     /// Whether something still holds the object, so that a delete only marks it.
     fn is_held(&self, object: &Value) -> bool {
         meta::has_finalizers(object)
+    }
+
+    /// How long an object lasts after its last write; without it, until it is deleted. The store sees to it.
+    fn lifetime(&self) -> Option<Duration> {
+        None
     }
 
     /// Subresources, besides `status`, that write the named top-level fields and keep all else.

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles};
+use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Strategies};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::options::LimitOptions;
@@ -105,7 +105,9 @@ pub(super) fn core_server(
         version = print::VERSION,
         "starting generic API server"
     );
-    let resources = installer.install(groups, &detectviz_controlplane::strategy, &parts.catalog)?;
+    let strategies = Strategies { event_lifetime: parts.options.events.ttl };
+    let resources =
+        installer.install(groups, &|group, resource| strategies.of(group, resource), &parts.catalog)?;
     let names: Vec<String> =
         parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
     tracing::info!(groups = names.join(","), "registered API groups");

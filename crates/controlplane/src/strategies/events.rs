@@ -1,15 +1,23 @@
-//! Events: one lies where the object lies that it is about.
+//! Events: one lies where the object lies that it is about, and is news for a while.
 
 use detectviz_api::{Cause, meta};
 use detectviz_server::strategy::Strategy;
 use serde_json::Value;
+use std::time::Duration;
 
 use super::causes::invalid;
 use super::text;
 
-pub(super) struct Events;
+pub(super) struct Events {
+    /// How long an event is news.
+    pub(super) lifetime: Duration,
+}
 
 impl Strategy for Events {
+    fn lifetime(&self) -> Option<Duration> {
+        Some(self.lifetime)
+    }
+
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let involved = text(object, "/involvedObject/namespace");
         let allowed = match (involved, meta::namespace(object)) {
@@ -39,7 +47,8 @@ mod tests {
             (json!(null), "kube-system", "2026-01-01T00:00:00.000000Z", true),
         ] {
             let event = json!({"metadata": {"namespace": namespace}, "involvedObject": {"namespace": involved}, "eventTime": time});
-            assert_eq!(Events.validate(&event).is_empty(), allowed, "{event}");
+            let events = Events { lifetime: Duration::from_secs(1) };
+            assert_eq!(events.validate(&event).is_empty(), allowed, "{event}");
         }
     }
 }

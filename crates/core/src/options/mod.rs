@@ -55,6 +55,8 @@ pub struct Options {
     pub storage: StorageKind,
     /// The etcd cluster, when objects are kept there.
     pub etcd: EtcdOptions,
+    /// Events.
+    pub events: EventOptions,
     /// Where backend plugins are; empty for none.
     pub plugin_dir: PathBuf,
     /// Logging.
@@ -71,6 +73,13 @@ pub struct Options {
     pub dataplane: DataplaneOptions,
     /// The feature toggles.
     pub toggles: Toggles,
+}
+
+/// Events, the API resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventOptions {
+    /// How long an event lasts after it was last written; upstream's `--event-ttl`.
+    pub ttl: Duration,
 }
 
 /// Logging.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AggregatorOptions, AuthOptions, DataplaneOptions, EtcdOptions, LimitOptions, LogFormat, LogOptions,
-    Options, StorageKind, TlsOptions, etcd,
+    AggregatorOptions, AuthOptions, DataplaneOptions, EtcdOptions, EventOptions, LimitOptions, LogFormat,
+    LogOptions, Options, StorageKind, TlsOptions, etcd,
 };
 use crate::toggles::Toggles;
 
@@ -143,6 +143,13 @@ pub const TABLE: &[OptionSpec] = &[
         set: |o, text| seconds(text, 1..=60, &mut o.etcd.request_timeout),
     },
     OptionSpec {
+        key: "events.ttl_seconds",
+        default: "3600",
+        allowed: "a whole number of seconds from 1 to 31536000",
+        help: "how long an event lasts after it was last written",
+        set: |o, text| seconds(text, 1..=31_536_000, &mut o.events.ttl),
+    },
+    OptionSpec {
         key: "limits.cache_window_bytes",
         default: "67108864",
         allowed: "a whole number of bytes from 1048576 to 1099511627776",
@@ -261,6 +268,7 @@ impl Default for Options {
             storage: StorageKind::default(),
             etcd: EtcdOptions::default(),
             plugin_dir: PathBuf::new(),
+            events: EventOptions::default(),
             log: LogOptions::default(),
             auth: AuthOptions::default(),
             tls: TlsOptions::default(),

@@ -3,7 +3,7 @@
 use detectviz_api::options::WriteOptions;
 use detectviz_api::{Status, meta};
 use detectviz_core::http::{Body, Response};
-use detectviz_storage::{Compare, Op, Txn, TxnOutcome};
+use detectviz_storage::{Compare, Op, TxnOutcome};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ impl Call {
                 None => Ok((object, warnings)),
             };
         }
-        let txn = Txn::new(key, Compare::Absent, Op::Put(stored(&object)));
+        let txn = resource.txn(key, Compare::Absent, Op::Put(stored(&object)));
         match resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok((versioned(object, revision), warnings)),
             TxnOutcome::Conflict { .. } => Err(self.already_exists(&object)),

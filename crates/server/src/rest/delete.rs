@@ -3,7 +3,7 @@
 use detectviz_api::options::DeleteOptions;
 use detectviz_api::{Status, meta, timestamp};
 use detectviz_core::http::{Body, Response};
-use detectviz_storage::{Compare, KeyValue, Op, Txn, TxnOutcome};
+use detectviz_storage::{Compare, KeyValue, Op, TxnOutcome};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -86,7 +86,7 @@ impl Call {
         {
             return Ok(Ok(current.mod_revision));
         }
-        let txn = Txn::new(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
+        let txn = self.resource.txn(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
         match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok(Ok(revision)),
             TxnOutcome::Conflict { current: Some(now) } => Ok(Err(now)),

@@ -4,7 +4,7 @@
 use detectviz_api::options::WriteOptions;
 use detectviz_api::{Cause, Reason, Status, meta};
 use detectviz_core::http::{Body, Response};
-use detectviz_storage::{Compare, KeyValue, Op, Txn, TxnOutcome};
+use detectviz_storage::{Compare, KeyValue, Op, TxnOutcome};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -166,7 +166,7 @@ impl Call {
         }
         // The last hold on a deleted object was let go: this update is its end.
         let op = if released { Op::Delete } else { Op::Put(value) };
-        let txn = Txn::new(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
+        let txn = self.resource.txn(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
         match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok(Stored::Done(versioned(new, revision))),
             TxnOutcome::Conflict { current: Some(now) } => Ok(Stored::Raced(now)),
