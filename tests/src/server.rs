@@ -269,6 +269,11 @@ impl Server {
         self.builder.edition
     }
 
+    /// Whether objects are in etcd, where a Lease is renewed all the time.
+    pub fn is_on_etcd(&self) -> bool {
+        self.builder.arguments.iter().any(|argument| argument.contains("--etcd-endpoints"))
+    }
+
     /// The administrator: user `admin` in `system:masters`.
     pub fn admin(&self) -> Client {
         self.client(Some(&Certificate::load(&self.pki("admin"))))

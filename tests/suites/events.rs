@@ -16,7 +16,7 @@ fn events_end_by_themselves_and_a_watch_sees_it() {
             json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": name},
                 "involvedObject": {"kind": "ConfigMap", "namespace": "default", "name": "m"}, "count": 1})
         };
-        let mut watch = admin.watch(EVENTS);
+        let mut watch = admin.watch(format!("{EVENTS}?watch=true"));
         create(&admin, EVENTS, &event("first"));
         assert_eq!(watch.expect("ADDED")["metadata"]["name"], "first");
         let gone = watch.expect("DELETED");
@@ -30,7 +30,7 @@ fn events_end_by_themselves_and_a_watch_sees_it() {
         let setup = server.setup();
         drop(server);
         let server = setup.start();
-        let mut watch = server.admin().watch(format!("{EVENTS}?resourceVersion={second}"));
+        let mut watch = server.admin().watch(format!("{EVENTS}?watch=true&resourceVersion={second}"));
         assert!(
             watch.any(|event| event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "second")
         );

@@ -3,13 +3,14 @@
 use super::lines;
 use detectviz_tests::{Line, Server, every_line};
 
-const RESOURCES: [&str; 8] = [
+const RESOURCES: [&str; 9] = [
     "apiservices.apiregistration.k8s.io",
     "configmaps",
     "dataplaneservices.aggregation.grafana.app",
     "datasources.datasource.detectviz.io",
     "events",
     "externalnames.service.grafana.app",
+    "leases.coordination.k8s.io",
     "namespaces",
     "secrets",
 ];
@@ -35,6 +36,7 @@ fn discovery_lists_resources_with_short_names_and_versions() {
         let expected = [
             "aggregation.grafana.app/v0alpha1",
             "apiregistration.k8s.io/v1",
+            "coordination.k8s.io/v1",
             "datasource.detectviz.io/v0alpha1",
             "service.grafana.app/v0alpha1",
             "v1",
