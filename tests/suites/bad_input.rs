@@ -277,8 +277,21 @@ fn nothing_is_nested_without_end() {
         });
         let sources = "/apis/datasource.detectviz.io/v0alpha1/namespaces/default/datasources";
         admin.create(sources, &source).refused(400, "BadRequest");
+        for (open, close) in [("[", "]"), ("{a: ", " }")] {
+            let body = chained_anchors(open, close);
+            for answer in bodies(&admin, "application/yaml", body.as_bytes()) {
+                answer.refused(400, "BadRequest");
+            }
+        }
         assert_eq!(names(&admin.get(CONFIG_MAPS).expect(200)), ["kept"]);
     });
+}
+
+/// YAML of 10 KB whose aliases, each a hundred levels deeper than the one before it, stand for 4,800 levels.
+fn chained_anchors(open: &str, close: &str) -> String {
+    let nested = |inner: &str| open.repeat(120) + inner + &close.repeat(120);
+    let links = (1..40).map(|n| format!("- &l{n} {}\n", nested(&format!("*l{}", n - 1))));
+    format!("x:\n- &l0 {}\n", nested("x")) + &links.collect::<String>()
 }
 
 #[test]

@@ -41,8 +41,8 @@ struct Reader<'t> {
     values_left: usize,
     text_left: usize,
     depth: usize,
-    /// What aliases stand for.
-    anchors: HashMap<usize, Value>,
+    /// What aliases stand for, and how many levels of nesting that has.
+    anchors: HashMap<usize, (Value, usize)>,
     duplicates: Vec<String>,
 }
 
@@ -88,22 +88,33 @@ impl<'t> Reader<'t> {
         };
         if anchor > 0 {
             self.count_all(&value)?;
-            self.anchors.insert(anchor, value.clone());
+            let levels = levels(&value);
+            self.anchors.insert(anchor, (value.clone(), levels));
         }
         Ok(value)
     }
 
+    /// What an alias stands for. It is as deep as where it stands and what it repeats together: chained aliases would
+    /// otherwise nest without end, and whoever goes through the value would run out of stack.
     fn repeated(&mut self, anchor: usize) -> Result<Value, Fault> {
-        let value = self.anchors.remove(&anchor).ok_or("an alias stands inside of what it repeats")?;
+        let (value, levels) =
+            self.anchors.remove(&anchor).ok_or("an alias stands inside of what it repeats")?;
+        self.check_depth(levels)?;
         self.count_all(&value)?;
-        self.anchors.insert(anchor, value.clone());
+        self.anchors.insert(anchor, (value.clone(), levels));
         Ok(value)
+    }
+
+    /// Whether there may be so many more levels here.
+    fn check_depth(&self, levels: usize) -> Result<(), Fault> {
+        if self.depth + levels > MAX_DEPTH {
+            return Err(format!("recursion limit exceeded: at most {MAX_DEPTH} levels are allowed"));
+        }
+        Ok(())
     }
 
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        if self.depth == MAX_DEPTH {
-            return Err(format!("recursion limit exceeded: at most {MAX_DEPTH} levels are allowed"));
-        }
+        self.check_depth(1)?;
         self.depth += 1;
         let read = read(self);
         self.depth -= 1;
@@ -181,6 +192,15 @@ impl<'t> Reader<'t> {
             _ => {}
         }
         self.count(1, 0)
+    }
+}
+
+/// How many levels of lists and maps a value has; at most [`MAX_DEPTH`], which is what was read.
+fn levels(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or_default(),
+        Value::Object(map) => 1 + map.values().map(levels).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 
@@ -366,6 +386,29 @@ mod tests {
             read(&nested(500_000)).unwrap_err();
         }
         assert!(read(&("[".repeat(127) + &"]".repeat(127))).is_ok());
+    }
+
+    /// Forty anchors, each of which nests the one before it `depth` levels deeper.
+    fn chained(open: &str, close: &str, depth: usize) -> String {
+        let nested = |inner: &str| open.repeat(depth) + inner + &close.repeat(depth);
+        let links = (1..40).map(|n| format!("- &l{n} {}\n", nested(&format!("*l{}", n - 1))));
+        format!("x:\n- &l0 {}\n", nested("x")) + &links.collect::<String>()
+    }
+
+    #[test]
+    fn aliases_do_not_nest_deeper_than_what_is_written_out() {
+        for (open, close) in [("[", "]"), ("{a: ", " }")] {
+            for depth in [4, 60, 120] {
+                let fault = read(&chained(open, close, depth)).unwrap_err();
+                assert!(fault.contains("recursion limit"), "{open} {depth}: {fault}");
+            }
+            assert!(read(&chained(open, close, 3)).is_ok());
+        }
+        let repeated = |levels: usize| format!("x: &a {}\ny: *a", "[".repeat(levels) + &"]".repeat(levels));
+        assert!(read(&repeated(126)).is_ok());
+        let below = |levels: usize| format!("x: &a [[]]\ny: {}*a{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(read(&below(124)).is_ok());
+        assert!(read(&below(125)).unwrap_err().contains("recursion limit"));
     }
 
     /// What YAML is made of.
