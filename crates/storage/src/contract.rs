@@ -141,6 +141,15 @@ pub trait Store: Send + Sync + 'static {
     /// Reads all keys that start with `prefix`, now or at a revision of the kept history.
     async fn range(&self, prefix: &str, at: Option<Revision>) -> Result<Range, StoreError>;
 
+    /// Reads the first `limit` of the keys above `after` that start with `prefix`, at a revision of the kept history. A
+    /// store that is not in memory should read no more than these.
+    async fn page(&self, prefix: &str, after: &str, limit: usize, at: Revision) -> Result<Range, StoreError> {
+        let mut range = self.range(prefix, Some(at)).await?;
+        let start = range.items.partition_point(|item| *item.key <= *after);
+        range.items = range.items.into_iter().skip(start).take(limit).collect();
+        Ok(range)
+    }
+
     /// Compares and writes one key. Returns only after the write is durable; an error leaves open whether it happened,
     /// except for [`StoreError::Full`] and [`StoreError::TooLarge`]: then it did not.
     async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError>;

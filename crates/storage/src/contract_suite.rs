@@ -150,6 +150,12 @@ pub async fn old_revisions_can_be_read(store: Shared) {
     for (revision, state) in (base..).zip(&states) {
         let range = store.range("/1/", Some(revision)).await.expect("get range at revision");
         let expected: Vec<_> = state.values().filter(|item| item.key.starts_with("/1/")).cloned().collect();
+        for (after, limit) in [("", 2), ("/0", 9), ("/1/1", 1), ("/1/2", 9), ("/2", 9)] {
+            let page = store.page("/1/", after, limit, revision).await.expect("get page at revision");
+            let expected: Vec<_> =
+                expected.iter().filter(|item| *item.key > *after).take(limit).cloned().collect();
+            assert_eq!((page.items, page.revision), (expected, revision), "{limit} after {after:?}");
+        }
         assert_eq!((range.items, range.revision), (expected, revision));
         for number in 0..5 {
             let key = format!("/0/{number}");

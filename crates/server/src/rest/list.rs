@@ -31,7 +31,9 @@ pub(super) async fn list(call: Call) -> Result<Response, Status> {
     let options = ListOptions::parse(&call.context.info.query, false)?;
     let filter = Filter::new(&call, &options)?;
     let scope = call.scope(&options);
-    let Page { source, after, left } = call.page(&options, &scope).await?;
+    // With selectors, nobody knows how many objects have to be looked at for a page.
+    let most = options.limit.filter(|_| filter.selects_all());
+    let Page { source, after, left } = call.page(&options, &scope, most).await?;
     let body = ListBody {
         resource: Arc::clone(&call.resource),
         view: output.view,
@@ -40,7 +42,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Status> {
         source,
         base: scope.base,
         max_scanned: if scope.one { 1 } else { usize::MAX },
-        limit: options.limit.unwrap_or(usize::MAX),
+        limit: options.page_limit().unwrap_or(usize::MAX),
         left,
         sent: 0,
         next: Next::Head(after.into()),
@@ -150,9 +152,9 @@ impl ListBody {
 
     /// The token of the next page, and how much there is from it on. With selectors that cannot be told without looking.
     fn rest(&self, last: &str) -> (String, Option<usize>) {
-        let count = || self.source.after(last).count();
         let known = self.left.map(|left| left.saturating_sub(self.sent));
-        let left = self.filter.selects_all().then(|| known.unwrap_or_else(count));
+        let left =
+            self.filter.selects_all().then(|| known.or_else(|| self.source.count_after(last))).flatten();
         (next_page(&self.base, last, self.source.revision(), left), left)
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::list::Scope;
 use super::source::Source;
 use super::{Call, cache_fault, store_fault};
+use crate::resource::Backend;
 
 /// What a token carries.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,30 +50,35 @@ pub(super) struct Page {
 }
 
 impl Call {
-    /// The page of `scope` that `options` ask for.
+    /// The page of `scope` that `options` ask for, of which no more than the first `most` objects are sent.
     ///
     /// # Errors
     /// 400 for a token that is none, 410 for a snapshot that is gone, 504 for a version that does not exist yet.
-    pub(super) async fn page(&self, options: &ListOptions, scope: &Scope) -> Result<Page, Status> {
+    pub(super) async fn page(
+        &self,
+        options: &ListOptions,
+        scope: &Scope,
+        most: Option<usize>,
+    ) -> Result<Page, Status> {
         if let Some(text) = &options.continue_token {
-            return self.next(Token::parse(text)?, scope).await;
+            return self.next(Token::parse(text)?, scope, most).await;
         }
         self.reach(options.resource_version).await?;
         let source = match options.exact_version() {
-            Some(version) => self.source_at(scope, version).await?,
+            Some(version) => self.source_at(scope, version, "", most).await?,
             None => self.newest(scope),
         };
         Ok(Page { source, after: String::new(), left: None })
     }
 
-    async fn next(&self, token: Token, scope: &Scope) -> Result<Page, Status> {
+    async fn next(&self, token: Token, scope: &Scope, most: Option<usize>) -> Result<Page, Status> {
         let after = scope.base.clone() + &token.after;
         let Ok(revision) = u64::try_from(token.rv) else {
             self.reach(None).await?;
             return Ok(Page { source: self.newest(scope), after, left: None });
         };
         self.reach(Some(revision)).await?;
-        match self.source_at(scope, revision).await {
+        match self.source_at(scope, revision, &after, most).await {
             Ok(source) => Ok(Page { source, after, left: token.left }),
             Err(fault) if fault.is(Reason::Expired) => Err(token.too_old()),
             Err(fault) => Err(fault),
@@ -84,19 +90,28 @@ impl Call {
     }
 
     /// The state at a revision, from the cache or, where it has forgotten, from the store's history.
-    async fn source_at(&self, scope: &Scope, revision: u64) -> Result<Source, Status> {
-        let backend = &self.resource.backend;
-        match backend.cache.list_at(&self.resource.prefix, &scope.within, revision) {
-            Ok(listing) => Ok(Source::Cached(listing)),
-            Err(CacheError::Expired { .. }) => {
-                let range = backend.store.range(&scope.within, Some(revision)).await;
-                range.map(Source::Stored).map_err(|fault| match fault {
-                    StoreError::Compacted { .. } => Status::failure(Reason::Expired, LIST_TOO_OLD),
-                    fault => store_fault(fault),
-                })
-            }
-            Err(fault) => Err(cache_fault(fault)),
+    async fn source_at(
+        &self,
+        scope: &Scope,
+        revision: u64,
+        after: &str,
+        most: Option<usize>,
+    ) -> Result<Source, Status> {
+        let Backend { cache, store } = &self.resource.backend;
+        match cache.list_at(&self.resource.prefix, &scope.within, revision) {
+            Ok(listing) => return Ok(Source::Cached(listing)),
+            Err(CacheError::Expired { .. }) => {}
+            Err(fault) => return Err(cache_fault(fault)),
         }
+        let range = match most {
+            // One more shows whether there is another page.
+            Some(most) => store.page(&scope.within, after, most.saturating_add(1), revision).await,
+            None => store.range(&scope.within, Some(revision)).await,
+        };
+        range.map(|range| Source::Stored { range, whole: most.is_none() }).map_err(|fault| match fault {
+            StoreError::Compacted { .. } => Status::failure(Reason::Expired, LIST_TOO_OLD),
+            fault => store_fault(fault),
+        })
     }
 }
 
@@ -220,7 +235,7 @@ mod tests {
             runtime.block_on(async {
                 let (store, cache) = stored().await;
                 let cached = Source::Cached(cache.list("/registry/core/configmaps/root/", BASE));
-                let stored = Source::Stored(store.range(BASE, None).await.unwrap());
+                let stored = Source::Stored { range: store.range(BASE, None).await.unwrap(), whole: true };
                 for source in [cached, stored] {
                     let inside = source.after(&format!("{BASE}{after}")).all(|object| object.key.starts_with(BASE));
                     prop_assert!(inside, "{after:?}");

@@ -9,8 +9,13 @@ use std::borrow::Cow;
 pub(super) enum Source {
     /// A snapshot of the cache.
     Cached(Listing),
-    /// What the store read; parsed only as it is looked at.
-    Stored(Range),
+    /// What the store read; parsed only as it is looked at. Not `whole` where it read no more than a page needs.
+    Stored {
+        /// The objects.
+        range: Range,
+        /// Whether these are all objects.
+        whole: bool,
+    },
 }
 
 impl Source {
@@ -18,15 +23,20 @@ impl Source {
     pub(super) fn revision(&self) -> u64 {
         match self {
             Self::Cached(listing) => listing.revision,
-            Self::Stored(range) => range.revision,
+            Self::Stored { range, .. } => range.revision,
         }
+    }
+
+    /// How many objects have a key above `key`, if that can be told.
+    pub(super) fn count_after(&self, key: &str) -> Option<usize> {
+        (!matches!(self, Self::Stored { whole: false, .. })).then(|| self.after(key).count())
     }
 
     /// The objects whose key is above `key`, in key order.
     pub(super) fn after<'a>(&'a self, key: &str) -> impl Iterator<Item = Cow<'a, Object>> + use<'a> {
         let (cached, stored) = match self {
             Self::Cached(listing) => (Some(listing.iter_after(key)), None),
-            Self::Stored(range) => {
+            Self::Stored { range, .. } => {
                 let start = range.items.partition_point(|item| *item.key <= *key);
                 (None, Some(range.items[start..].iter().filter_map(parse)))
             }

@@ -133,6 +133,10 @@ impl Store for Etcd {
         self.inner.while_open(range::range(&self.inner, prefix, at)).await
     }
 
+    async fn page(&self, prefix: &str, after: &str, limit: usize, at: Revision) -> Result<Range, StoreError> {
+        self.inner.while_open(range::after(&self.inner, prefix, after, limit, at)).await
+    }
+
     async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError> {
         self.inner.while_open(txn::txn(&self.inner, txn)).await
     }

@@ -29,12 +29,42 @@ pub(super) async fn get(
     Ok(response.kvs.first().and_then(|found| convert::key_value(&inner.keyspace, found)))
 }
 
-/// Reads page by page, all of them at the revision of the first.
+/// Reads all keys that start with `prefix`.
 pub(super) async fn range(inner: &Inner, prefix: &str, at: Option<Revision>) -> Result<Range, StoreError> {
-    let mut start = inner.keyspace.data(prefix);
+    let start = inner.keyspace.data(prefix);
     let end = keyspace::end(&start);
+    read(inner, start, end, usize::MAX, at).await
+}
+
+/// Reads the first `most` of the keys above `after` that start with `prefix`.
+pub(super) async fn after(
+    inner: &Inner,
+    prefix: &str,
+    after: &str,
+    most: usize,
+    at: Revision,
+) -> Result<Range, StoreError> {
+    let end = keyspace::end(&inner.keyspace.data(prefix));
+    let mut start = inner.keyspace.data(prefix.max(after));
+    if after >= prefix {
+        start.push(0);
+    }
+    // For etcd a range that ends before it begins is empty, and one whose end is empty is a single key.
+    read(inner, start, end, most, Some(at)).await
+}
+
+/// Reads page by page, all of them at the revision of the first.
+async fn read(
+    inner: &Inner,
+    mut start: Vec<u8>,
+    end: Vec<u8>,
+    most: usize,
+    at: Option<Revision>,
+) -> Result<Range, StoreError> {
     let (mut items, mut revision, mut limit) = (Vec::new(), at, FIRST_PAGE);
     loop {
+        // Without a limit, etcd sends all that there is.
+        limit = limit.min(i64::try_from(most - items.len()).unwrap_or(i64::MAX)).max(1);
         let request = proto::RangeRequest {
             key: start.clone().into(),
             range_end: end.clone().into(),
@@ -49,7 +79,7 @@ pub(super) async fn range(inner: &Inner, prefix: &str, at: Option<Revision>) -> 
         limit = next_limit(&response.kvs);
         items.extend(response.kvs.iter().filter_map(|found| convert::key_value(&inner.keyspace, found)));
         match response.kvs.last() {
-            Some(last) if response.more => start = [&last.key[..], &[0]].concat(),
+            Some(last) if response.more && items.len() < most => start = [&last.key[..], &[0]].concat(),
             _ => return Ok(Range { items, revision }),
         }
     }
