@@ -37,21 +37,52 @@ enum Work {
 }
 
 /// Replaces a checkpoint by that of a later state. What it replaces is not removed yet. After an error, `manifest` is
-/// still what counts.
+/// still what counts in memory; on disk it may be the later one already.
 pub(super) fn save(
     folder: &Folder,
     manifest: &mut Manifest,
     state: &State,
     part_bytes: u64,
 ) -> Result<(), StoreError> {
+    let next = build(folder, manifest, state, part_bytes)?;
+    replace(folder, manifest, next)
+}
+
+/// Writes the parts of a later state.
+fn build(
+    folder: &Folder,
+    manifest: &Manifest,
+    state: &State,
+    part_bytes: u64,
+) -> Result<Manifest, StoreError> {
     let mut next = Manifest { base: state.revision, next: manifest.next, parts: Vec::new() };
     for step in plan(manifest, state, part_bytes, u64::MAX) {
         take(folder, &mut next, state, step.work, part_bytes)
             .inspect_err(|_| discard(folder, manifest.next, next.next))?;
     }
-    next.write(folder)?;
-    *manifest = next;
+    Ok(next)
+}
+
+/// Puts a manifest in the place of the one before.
+fn replace(folder: &Folder, manifest: &mut Manifest, next: Manifest) -> Result<(), StoreError> {
+    match next.write(folder) {
+        Ok(()) => *manifest = next,
+        Err(error) => {
+            give_up(folder, manifest, next.next);
+            return Err(error);
+        }
+    }
     Ok(())
+}
+
+/// After a failed write either manifest may be on disk: the numbers until `to` are not used again, and their parts are
+/// removed only when nothing names them.
+fn give_up(folder: &Folder, manifest: &mut Manifest, to: u64) {
+    let from = std::mem::replace(&mut manifest.next, to);
+    let is_named = |found: &Manifest| found.parts.iter().any(|part| part.number >= from);
+    if Manifest::read(folder).is_ok_and(|found| !is_named(&found)) {
+        discard(folder, from, to);
+    }
 }
 
 /// Like [`save`], in small steps, each of which counts by itself and removes what it replaced: there has to be room for
@@ -72,15 +103,12 @@ pub(super) fn squeeze(
         if done.next > first {
             let mut next = done.clone();
             next.parts.extend_from_slice(&before.parts[step.until..]);
-            next.write(folder)?;
-            *manifest = next;
+            replace(folder, manifest, next)?;
             manifest.remove_others(folder)?;
         }
     }
     done.base = state.revision;
-    done.write(folder)?;
-    *manifest = done;
-    Ok(())
+    replace(folder, manifest, done)
 }
 
 /// Fails rather than take the last room from the log, which deletions need.
@@ -263,6 +291,34 @@ mod tests {
         store.write([19], &Op::Delete);
         store.write(200..220, &Op::Delete);
         assert_eq!(store.save(), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn parts_of_a_manifest_that_may_be_on_disk_are_left_alone() {
+        let mut store = Store::new();
+        store.put(0..100);
+        store.save();
+        let folder = Folder::unlocked(store.dir.path());
+        store.put([15]);
+        let state = State { entries: store.index.entries().clone(), revision: store.index.revision() };
+        // Renamed, and then the folder could not be synced.
+        let next = build(&folder, &store.manifest, &state, PART_BYTES).unwrap();
+        next.write(&folder).unwrap();
+        give_up(&folder, &mut store.manifest, next.next);
+
+        // The next checkpoint fails before that, and leaves nothing.
+        store.put([15, 35]);
+        let later = State { entries: store.index.entries().clone(), revision: store.index.revision() };
+        fs::create_dir(folder.named("manifest.tmp")).unwrap();
+        for make in [save, squeeze] {
+            make(&folder, &mut store.manifest, &later, PART_BYTES).unwrap_err();
+            let found = Manifest::read(&folder).unwrap();
+            assert_eq!(found, next);
+            assert_eq!(found.read_parts(&folder).unwrap(), state.entries);
+            assert_eq!(folder.numbered(PART).unwrap().len(), 11);
+        }
+        fs::remove_dir(folder.named("manifest.tmp")).unwrap();
+        assert_eq!(store.save().len(), 10);
     }
 
     #[test]

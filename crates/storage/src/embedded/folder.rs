@@ -94,7 +94,8 @@ impl Folder {
 
     /// Writes a file so that it is either there as a whole, durably, or not at all.
     pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
-        write_whole(path, |file| file.write_all(content))
+        rename_whole(path, |file| file.write_all(content))?;
+        self.sync()
     }
 
     /// Makes created, renamed and removed names durable.
@@ -158,6 +159,12 @@ pub(super) fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), StoreError> {
+    rename_whole(path, write)?;
+    sync_folder(parent(path))
+}
+
+/// Writes a file as a whole, durably but for its name.
+fn rename_whole(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED);
     let unfinished = PathBuf::from(unfinished);
@@ -170,8 +177,7 @@ pub(super) fn write_whole(
         _ = fs::remove_file(&unfinished);
         return Err(StoreError::io("write", unfinished)(error));
     }
-    fs::rename(&unfinished, path).map_err(StoreError::io("rename to", path))?;
-    sync_folder(parent(path))
+    fs::rename(&unfinished, path).map_err(StoreError::io("rename to", path))
 }
 
 /// Makes a file that only the owner may read, or empties it.
