@@ -54,8 +54,8 @@ fn replay(
     let found = folder.numbered(SEGMENT)?;
     let needed = manifest.needed(&found);
     let mut segments = Vec::new();
-    for (number, (_, path)) in needed.iter().enumerate() {
-        segments.push(replay.segment(path.clone(), number + 1 == needed.len())?);
+    for (number, (first, path)) in needed.iter().enumerate() {
+        segments.push(replay.segment(*first, path.clone(), number + 1 == needed.len())?);
     }
     if !replay.is_complete() {
         return Err(corrupt(&folder.named(MANIFEST), 0, "the log ends before the newest part"));

@@ -58,14 +58,16 @@ impl Log {
         Ok(log)
     }
 
-    /// What was read may be in the page cache only, and is about to be shown to readers: the cut syncs it.
+    /// What was read may be in the page cache only, and is about to be shown to readers: the cut syncs it. After a sync
+    /// that failed the cache takes it for written, so that the last batch is written again first.
     fn resume(folder: Arc<Folder>, last: Segment, segment_bytes: u64) -> Result<Self, StoreError> {
-        let Segment { path, good: end, torn } = last;
+        let Segment { path, good: end, torn, batch, tail } = last;
         if torn {
             tracing::warn!(path = %path.display(), offset = end, "cutting off an unfinished write");
         }
         let file = OpenOptions::new().write(true).open(&path).map_err(StoreError::io("open", &path))?;
         let mut file: Box<dyn Medium> = Box::new(file);
+        file.write(&tail, batch).map_err(StoreError::io("write the last batch again to", &path))?;
         file.cut(end).map_err(StoreError::io("cut off the end of", &path))?;
         Ok(Self { folder, file, path, end, allocated: end, segment_bytes, bytes: 0 })
     }

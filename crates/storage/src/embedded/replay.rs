@@ -13,6 +13,10 @@ pub(super) struct Segment {
     pub(super) good: u64,
     /// Whether records of an unfinished write follow.
     pub(super) torn: bool,
+    /// Where its last batch begins, the only one that may not have been synced.
+    pub(super) batch: u64,
+    /// What that batch has.
+    pub(super) tail: Vec<u8>,
 }
 
 /// Applies segments, in order, to the state of a checkpoint.
@@ -29,21 +33,35 @@ impl<'a> Replay<'a> {
         Self { index, manifest, checkpoint: manifest.revision(), previous: None }
     }
 
-    /// Applies what the checkpoint does not have yet. An unfinished write is allowed in the last segment.
-    pub(super) fn segment(&mut self, path: PathBuf, last: bool) -> Result<Segment, StoreError> {
+    /// Applies what the checkpoint does not have yet of the segment that begins with revision `first`. An unfinished write
+    /// is allowed in the last one.
+    pub(super) fn segment(
+        &mut self,
+        first: Revision,
+        path: PathBuf,
+        last: bool,
+    ) -> Result<Segment, StoreError> {
+        // Also when it is empty, so that no record says so.
+        if first > self.reached() + 1 {
+            return Err(corrupt(&path, 0, "segment does not follow: revisions are missing"));
+        }
         let content = fs::read(&path).map_err(StoreError::io("read", &path))?;
-        let mut offset = 0;
+        let (mut offset, mut batch) = (0, 0);
         while offset < content.len() {
             let rest = &content[offset..];
             let applied = match Record::decode(rest) {
-                Ok((record, length)) => self.apply(&record).map(|()| length),
-                Err(_) if last && self.is_torn(rest) => break,
+                Ok((record, length)) => {
+                    batch = if record.position == 0 { offset } else { batch };
+                    self.apply(&record).map(|()| length)
+                }
+                Err(_) if last && self.is_torn(first, rest) => break,
                 Err(reason) => Err(reason),
             };
             offset += applied.map_err(|reason| corrupt(&path, offset, reason))?;
         }
         let torn = content[offset..].iter().any(|byte| *byte != 0);
-        Ok(Segment { path, good: offset as u64, torn })
+        let tail = if last { content[batch..offset].to_vec() } else { Vec::new() };
+        Ok(Segment { path, good: offset as u64, torn, batch: batch as u64, tail })
     }
 
     fn apply(&mut self, record: &Record<'_>) -> Result<(), &'static str> {
@@ -62,16 +80,25 @@ impl<'a> Replay<'a> {
     }
 
     /// Whether the bad record at the start of `rest` can be of a batch that was never acknowledged: then nothing of a
-    /// later batch follows it, since that would have been written only after this one was synced.
-    fn is_torn(&self, rest: &[u8]) -> bool {
-        let bad = self.previous.unwrap_or(self.manifest.base) + 1;
+    /// later batch follows it, since that would have been written only after this one was synced, and it is not in the
+    /// checkpoint either.
+    fn is_torn(&self, first: Revision, rest: &[u8]) -> bool {
+        let bad = self.previous.map_or(first, |previous| previous + 1);
+        if bad <= self.checkpoint {
+            return false;
+        }
         let mut later = (1..rest.len()).filter_map(|at| Record::decode(&rest[at..]).ok());
         !later.any(|(record, _)| record.batch() > bad)
     }
 
     /// Whether the log led to the newest part, as it has to when others are older.
     pub(super) fn is_complete(&self) -> bool {
-        self.previous.unwrap_or(self.manifest.base).max(self.manifest.base) >= self.checkpoint
+        self.reached() >= self.checkpoint
+    }
+
+    /// The revision that base and log led to until now.
+    fn reached(&self) -> Revision {
+        self.previous.unwrap_or(self.manifest.base).max(self.manifest.base)
     }
 }
 
@@ -83,6 +110,7 @@ mod tests {
         embedded::{
             folder::{Folder, SEGMENT},
             load,
+            log::Log,
             record::Kind,
         },
     };
@@ -142,6 +170,49 @@ mod tests {
             }
             bytes[damaged] ^= 1;
         }
+    }
+
+    #[test]
+    fn nothing_of_what_the_checkpoint_has_is_a_torn_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.write_format().unwrap();
+        let (mut bytes, offsets) = log(&[1, 1, 2]);
+        Manifest { base: 4, ..Manifest::empty() }.write(&folder).unwrap();
+        for damaged in 0..bytes.len() {
+            bytes[damaged] ^= 1;
+            fs::write(folder.file(SEGMENT, 2), &bytes).unwrap();
+            let loaded = load::load(&folder, HistoryLimits::default());
+            assert_eq!(loaded.is_ok(), damaged >= offsets[3], "byte {damaged}");
+            bytes[damaged] ^= 1;
+        }
+    }
+
+    #[test]
+    fn missing_segments_are_seen_when_the_last_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.write_format().unwrap();
+        fs::write(folder.file(SEGMENT, 2), log(&[1, 1, 1]).0).unwrap();
+        fs::write(folder.file(SEGMENT, 5), [0; 100]).unwrap();
+        assert_eq!(load::load(&folder, HistoryLimits::default()).unwrap().index.revision(), 4);
+        fs::remove_file(folder.file(SEGMENT, 2)).unwrap();
+        let loaded = load::load(&folder, HistoryLimits::default()).map(drop);
+        assert!(matches!(loaded, Err(StoreError::Corrupt { .. })), "{loaded:?}");
+    }
+
+    #[test]
+    fn the_last_batch_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.write_format().unwrap();
+        let (path, (bytes, offsets)) = (folder.file(SEGMENT, 2), log(&[1, 2]));
+        fs::write(&path, &bytes).unwrap();
+        let segments = load::load(&folder, HistoryLimits::default()).unwrap().segments;
+        // What was read was in memory only.
+        fs::write(&path, &bytes[..offsets[1]]).unwrap();
+        Log::open(folder.into(), segments, 4, 1 << 20).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), bytes);
     }
 
     #[test]
