@@ -18,8 +18,6 @@ fn filled() -> Option<(Server, SmallDisk, Vec<Value>)> {
         .allow_log("cutting off an unfinished write")
         .allow_log("disk is full")
         .allow_log("disk has room again");
-    // History gives way to deletions, at times before the cache has read it; that makes up for it from the state.
-    let builder = builder.allow_log("cache feed lost history");
     let (builder, disk) = SmallDisk::under(builder, MEBIBYTES)?;
     let server = builder.start();
     let admin = server.admin();

@@ -12,21 +12,26 @@ use super::{
     manifest::Manifest,
     writer::chain,
 };
-use crate::{StoreError, index::Index, published::Published};
+use crate::{Revision, StoreError, index::Index, published::Published};
 
 /// The one who makes checkpoints.
 pub(super) struct Compactor {
     folder: Arc<Folder>,
     options: EmbeddedOptions,
     manifest: Manifest,
-    running: Option<JoinHandle<Manifest>>,
+    running: Option<JoinHandle<Ended>>,
+    /// Whether the last one failed, which is told once.
+    failed: bool,
 }
+
+/// What a thread leaves: what counts now, and whether the checkpoint failed.
+type Ended = (Manifest, bool);
 
 type Make = fn(&Folder, &mut Manifest, &State, u64) -> Result<(), StoreError>;
 
 impl Compactor {
     pub(super) fn new(folder: Arc<Folder>, manifest: Manifest, options: EmbeddedOptions) -> Self {
-        Self { folder, options, manifest, running: None }
+        Self { folder, options, manifest, running: None, failed: false }
     }
 
     /// Whether the log is long enough, and no checkpoint is being made.
@@ -64,26 +69,32 @@ impl Compactor {
     /// Begins a checkpoint of the oldest kept revision, so that the log behind it is the kept history. Waits for one that
     /// is being made.
     pub(super) fn begin(&mut self, index: Arc<Index>) {
-        self.start(index, checkpoint::save);
+        let at = index.oldest();
+        self.start(index, at, checkpoint::save);
     }
 
-    /// Begins one that needs little room.
-    pub(super) fn begin_squeeze(&mut self, index: Arc<Index>) {
-        self.start(index, checkpoint::squeeze);
+    /// Begins one of a kept revision that needs little room.
+    pub(super) fn begin_squeeze(&mut self, index: Arc<Index>, at: Revision) {
+        self.start(index, at, checkpoint::squeeze);
     }
 
-    fn start(&mut self, index: Arc<Index>, make: Make) {
+    fn start(&mut self, index: Arc<Index>, at: Revision, make: Make) {
         self.finish();
-        let (folder, part_bytes) = (self.folder.clone(), self.options.part_bytes);
+        let (folder, part_bytes, failed) = (self.folder.clone(), self.options.part_bytes, self.failed);
         let mut manifest = self.manifest.clone();
         let work = move || {
-            let state = State { entries: index.entries_at("", index.oldest()), revision: index.oldest() };
+            // Never back: the log before may be gone.
+            let revision = at.max(manifest.revision());
+            let state = State { entries: index.entries_at("", revision), revision };
             drop(index);
             let made = make(&folder, &mut manifest, &state, part_bytes);
-            if let Err(error) = made.and_then(|()| manifest.remove_others(&folder)) {
-                tracing::error!(error = chain(&error), "cannot finish a checkpoint, older files are kept");
+            let made = made.and_then(|()| manifest.remove_others(&folder));
+            if let Err(error) = &made
+                && !failed
+            {
+                tracing::error!(error = chain(error), "cannot finish a checkpoint, older files are kept");
             }
-            manifest
+            (manifest, made.is_err())
         };
         match std::thread::Builder::new().name("store-checkpoint".into()).spawn(work) {
             Ok(thread) => self.running = Some(thread),
@@ -94,7 +105,7 @@ impl Compactor {
     /// Waits for a checkpoint that is being made.
     pub(super) fn finish(&mut self) {
         match self.running.take().map(JoinHandle::join) {
-            Some(Ok(manifest)) => self.manifest = manifest,
+            Some(Ok(ended)) => (self.manifest, self.failed) = ended,
             Some(Err(_)) => tracing::error!("checkpoint thread panicked"),
             None => {}
         }

@@ -43,6 +43,8 @@ pub(super) struct Writer {
     runtime: Runtime,
     /// The encoded writes of the batch that is being decided.
     buffer: Vec<u8>,
+    /// The revision of the last checkpoint that was begun on a full disk, and the free bytes then.
+    squeezed: Option<(Revision, u64)>,
 }
 
 /// A transaction, and who waits for it: nobody for the deletion of a key that ended.
@@ -66,7 +68,8 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(StoreError::io("start a timer for", folder.path()))?;
-        let mut writer = Self { folder, log, published, options, compactor, runtime, buffer: Vec::new() };
+        let (buffer, squeezed) = (Vec::new(), None);
+        let mut writer = Self { folder, log, published, options, compactor, runtime, buffer, squeezed };
         writer.take_reserve();
         Ok(writer)
     }
@@ -202,7 +205,10 @@ impl Writer {
     fn look_after_the_disk(&mut self) {
         match self.published.health() {
             // The one case in which writes wait for a checkpoint: else the log would take the room that it needs.
-            Ok(()) if self.compactor.is_tight(&self.log) => self.checkpoint(Compactor::begin_squeeze),
+            Ok(()) if self.compactor.is_tight(&self.log) => self.checkpoint(|compactor, index| {
+                let at = index.oldest();
+                compactor.begin_squeeze(index, at);
+            }),
             Ok(()) if self.compactor.is_due(&self.log) => self.checkpoint(Compactor::begin),
             Err(StoreError::Full { .. }) if !self.compactor.is_running() => self.retry_full(),
             _ => {}
@@ -224,7 +230,10 @@ impl Writer {
         // So that the segments until now can go.
         let next = self.published.load().map_or(0, |index| index.revision() + 1);
         match self.log.rotate(next) {
-            Ok(()) => self.squeeze(),
+            Ok(()) => {
+                self.squeezed = None;
+                self.squeeze(self.free());
+            }
             Err(error) => _ = self.fail(&error),
         }
     }
@@ -233,20 +242,27 @@ impl Writer {
     /// deleted.
     fn retry_full(&mut self) {
         let needed = self.options.reserve_bytes + self.options.reserve_bytes / 32;
-        if Room::of(self.folder.path()).is_ok_and(|room| room.free >= needed) {
+        let free = self.free();
+        if free >= needed {
             self.take_reserve();
         }
         if self.published.health().is_err() && self.compactor.is_behind(&self.published) {
-            self.squeeze();
+            self.squeeze(free);
         }
     }
 
-    /// History needs log, and log needs room.
-    fn squeeze(&mut self) {
+    fn free(&self) -> u64 {
+        Room::of(self.folder.path()).map_or(0, |room| room.free)
+    }
+
+    /// A checkpoint of now, so that all of the log can go: history needs log, and is kept in memory alone. It is tried
+    /// again when something was written or there is more room than when it was tried last.
+    fn squeeze(&mut self, free: u64) {
         let Ok(index) = self.published.load() else { return };
-        match self.forget(index.revision()).and_then(|()| self.published.load()) {
-            Ok(index) => self.compactor.begin_squeeze(index),
-            Err(error) => tracing::error!(error = chain(&error), "cannot make room"),
+        let at = index.revision();
+        if self.squeezed.is_none_or(|(revision, room)| revision != at || room < free) {
+            self.squeezed = Some((at, free));
+            self.compactor.begin_squeeze(index, at);
         }
     }
 

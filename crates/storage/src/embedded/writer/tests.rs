@@ -128,7 +128,15 @@ fn a_full_disk_takes_deletions_and_recovers() {
     assert!(reserve.exists());
     writer.published.health().unwrap();
     assert!(batch(&mut writer, &[put("/c")])[0].is_ok());
-    assert_eq!(Manifest::read(&writer.folder).unwrap().base, 3, "history was forgotten to make room");
+    assert_eq!(Manifest::read(&writer.folder).unwrap().base, 3, "the log until then can go");
+    let kept = writer.published.load().unwrap();
+    assert_eq!(kept.oldest(), FIRST_REVISION, "history takes no disk");
+    assert_eq!(kept.events(FIRST_REVISION).count() as u64, kept.revision() - FIRST_REVISION);
+
+    // A later checkpoint goes not back before the log that is there.
+    writer.checkpoint(Compactor::begin);
+    writer.compactor.finish();
+    assert_eq!(Manifest::read(&writer.folder).unwrap().base, 3);
 }
 
 #[test]
