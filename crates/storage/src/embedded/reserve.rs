@@ -49,8 +49,11 @@ fn fill(file: &mut File, bytes: u64) -> io::Result<()> {
 /// Gives the room back.
 pub(super) fn give_back(folder: &Folder) {
     let path = folder.named(RESERVE);
-    let removed = fs::remove_file(&path);
-    if let Err(error) = removed.and_then(|()| File::open(folder.path())?.sync_all()) {
+    let removed = match fs::remove_file(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        removed => removed.map_err(StoreError::io("remove", &path)),
+    };
+    if let Err(error) = removed.and_then(|()| folder.sync()) {
         tracing::warn!(path = %path.display(), %error, "cannot give back reserved room");
     }
 }

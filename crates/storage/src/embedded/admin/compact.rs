@@ -12,7 +12,7 @@ use crate::{
         checkpoint::{self, State},
         folder::{Folder, PART, SEGMENT},
         load::{self, Loaded},
-        prepare,
+        prepare, reserve,
     },
 };
 
@@ -39,6 +39,8 @@ pub fn compact(dir: &Path, progress: Progress<'_>) -> Result<Compacted, AdminErr
     let options = EmbeddedOptions { history: NO_HISTORY, ..EmbeddedOptions::default() };
     let bytes_before = size(&folder)?;
     let Loaded { index, mut manifest, .. } = prepare(&folder, options)?;
+    // On a full disk it is what the checkpoint is written to; the next server takes it again.
+    reserve::give_back(&folder);
     progress("writing a checkpoint");
     let revision = index.revision();
     load::remember_compaction(&folder, revision)?;

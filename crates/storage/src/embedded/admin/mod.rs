@@ -71,6 +71,11 @@ pub enum AdminError {
         /// What was to be added.
         by: u64,
     },
+    /// Without a bump, what clients remember of the replaced store looks like the restored one.
+    #[error(
+        "raise the revision by 0: clients may know revisions that would be handed out again; choose at least 1"
+    )]
+    NoBump,
     /// The store, or the operating system, refused.
     #[error(transparent)]
     Store(StoreError),

@@ -42,9 +42,12 @@ pub struct Restored {
 /// any that was seen, so that no client has a version from a future that was undone, and old watches have to list again.
 ///
 /// # Errors
-/// When the file is no backup or is damaged, when a process has the store open, or when files cannot be written. Until
+/// When the bump is 0 or too large, when the file is no backup or is damaged, when a process has the store open, or when files cannot be written. Until
 /// the last step the old store is untouched.
 pub fn restore(file: &Path, dir: &Path, bump: u64, progress: Progress<'_>) -> Result<Restored, AdminError> {
+    if bump == 0 {
+        return Err(AdminError::NoBump);
+    }
     progress("reading the backup");
     let content = fs::read(file).map_err(StoreError::io("read", file))?;
     if !content.starts_with(BACKUP) {
@@ -55,13 +58,14 @@ pub fn restore(file: &Path, dir: &Path, bump: u64, progress: Progress<'_>) -> Re
     // Held until the new store is in place.
     let lock = if dir.is_dir() { Some(folder::lock(dir.join("lock"))?) } else { None };
     let replaced_revision = lock.as_ref().map(|_| newest(&Folder::unlocked(dir))).transpose()?;
-    let from = backup_revision.max(replaced_revision.unwrap_or(0));
+    let staging = beside(dir, "restoring");
+    let aside = keep(&staging, dir, progress)?;
+    let from = backup_revision.max(replaced_revision.unwrap_or(0)).max(aside.unwrap_or(0));
     let revision = from.checked_add(bump).ok_or(AdminError::Bump { from, by: bump })?;
 
     progress(&format!("writing {} keys", entries.len()));
     let keys = entries.len() as u64;
     let entries = entries.into_iter().map(|entry| (entry.key_value.key.clone(), entry)).collect();
-    let staging = beside(dir, "restoring");
     let made = make(&staging, &State { entries, revision })
         // Room that cannot be used is not kept.
         .inspect_err(|_| _ = fs::remove_dir_all(&staging))?;
@@ -71,6 +75,29 @@ pub fn restore(file: &Path, dir: &Path, bump: u64, progress: Progress<'_>) -> Re
     }
     folder::sync_folder(folder::parent(dir))?;
     Ok(Restored { backup_revision, replaced_revision, revision, keys, replaced })
+}
+
+/// Moves aside what a restore that was killed in its last step left: a whole store, the new one or the one it replaced.
+/// Gives the newest revision in it. The format is written last, and an unfinished store has no log.
+fn keep(staging: &Path, dir: &Path, progress: Progress<'_>) -> Result<Option<Revision>, StoreError> {
+    let folder = Folder::unlocked(staging);
+    if !staging.is_dir() || !staging.join("format").exists() && folder.numbered(SEGMENT)?.is_empty() {
+        return Ok(None);
+    }
+    let revision = newest(&folder)?;
+    let name = free_name(dir, revision);
+    fs::rename(staging, &name).map_err(StoreError::io("rename to", &name))?;
+    progress(&format!("keeping what an interrupted restore left in {}", name.display()));
+    Ok(Some(revision))
+}
+
+/// A name for a replaced store of a revision.
+fn free_name(dir: &Path, revision: Revision) -> PathBuf {
+    let names = (0..).map(|number| match number {
+        0 => beside(dir, &format!("replaced-{revision}")),
+        number => beside(dir, &format!("replaced-{revision}-{number}")),
+    });
+    { names }.find(|name| !name.exists()).unwrap_or_default()
 }
 
 /// Makes a whole store in a folder of its own.
@@ -88,11 +115,7 @@ fn make(path: &Path, state: &State) -> Result<PathBuf, StoreError> {
 
 /// Swaps the new folder with the old one in one step, where the file system can, and gives the old one a name for good.
 fn exchange(made: &Path, dir: &Path, revision: Revision) -> Result<PathBuf, StoreError> {
-    let names = (0..).map(|number| match number {
-        0 => beside(dir, &format!("replaced-{revision}")),
-        number => beside(dir, &format!("replaced-{revision}-{number}")),
-    });
-    let replaced = { names }.find(|name| !name.exists()).unwrap_or_default();
+    let replaced = free_name(dir, revision);
     let swapped = rustix::fs::renameat_with(CWD, made, CWD, dir, RenameFlags::EXCHANGE);
     let moved = match swapped {
         Ok(()) => fs::rename(made, &replaced),

@@ -107,7 +107,32 @@ async fn a_restored_store_has_a_revision_that_nobody_saw() {
 
     let replaced = Embedded::open(&restored.replaced.unwrap(), SMALL).unwrap();
     assert_eq!(replaced.current_revision().await.unwrap(), 52);
+    assert!(matches!(restore(&file, &data, 0, &mut silent), Err(AdminError::NoBump)));
     assert!(matches!(restore(&file, &data, u64::MAX, &mut silent), Err(AdminError::Bump { .. })));
+}
+
+#[tokio::test]
+async fn a_restore_that_was_killed_in_its_last_step_loses_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("store"), dir.path().join("backup"));
+    let content = store(&data, 50).await;
+    backup(&data, &file, false, &mut silent).unwrap();
+    let replaced = restore(&file, &data, BUMP, &mut silent).unwrap().replaced.unwrap();
+    // Killed between the exchange and the last rename.
+    std::fs::rename(&replaced, dir.path().join("store.restoring")).unwrap();
+    let again = restore(&file, &data, BUMP, &mut silent).unwrap();
+    assert_eq!(again.revision, 51 + 2 * BUMP);
+    let kept = Embedded::open(&dir.path().join("store.replaced-51"), SMALL).unwrap();
+    assert_eq!(kept.range("", None).await.unwrap(), content);
+
+    // An unfinished one is nothing to keep.
+    let unfinished = dir.path().join("store.restoring");
+    std::fs::create_dir(&unfinished).unwrap();
+    std::fs::write(unfinished.join("part-00000000000000000001"), "half").unwrap();
+    let folders = || std::fs::read_dir(dir.path()).unwrap().count();
+    let before = folders();
+    restore(&file, &data, BUMP, &mut silent).unwrap();
+    assert_eq!((folders(), unfinished.exists()), (before, false), "one became the replaced one");
 }
 
 #[tokio::test]
@@ -192,6 +217,7 @@ async fn a_compacted_store_has_the_same_content_and_no_log() {
     let content = store(dir.path(), 50).await;
     let compacted = compact(dir.path(), &mut silent).unwrap();
     assert_eq!(compacted.revision, 51);
+    assert!(!dir.path().join("reserve").exists(), "its room was for the checkpoint");
     assert!(compacted.bytes < compacted.bytes_before, "{compacted:?}");
     assert!(check(dir.path(), &mut silent).unwrap().is_good());
     let store = Embedded::open(dir.path(), SMALL).unwrap();
