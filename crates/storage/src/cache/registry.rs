@@ -1,6 +1,6 @@
 //! The resources by prefix: an immutable map, swapped when a resource is seen for the first time, and never shrunk.
 
-use std::{collections::BTreeMap, panic::resume_unwind, sync::Arc};
+use std::{collections::BTreeMap, panic::resume_unwind, sync::Arc, thread::Builder};
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -97,12 +97,20 @@ fn parse_all(items: &[KeyValue]) -> Vec<Option<Object>> {
         items.iter().map(|item| keys::prefix_of(&item.key).and_then(|_| parse(item))).collect()
     };
     std::thread::scope(|scope| {
-        let shares: Vec<_> =
-            items.chunks(share).map(|items| scope.spawn(move || parse_some(items))).collect();
-        // A panic goes on where the caller would have had it.
-        let shares =
-            shares.into_iter().map(|share| share.join().unwrap_or_else(|cause| resume_unwind(cause)));
-        shares.flatten().collect()
+        let begin = |items| Builder::new().spawn_scoped(scope, move || parse_some(items));
+        let mut shares = items.chunks(share);
+        let first = shares.next().unwrap_or_default();
+        // What no thread can be had for is done here.
+        let begun: Vec<_> = shares.map(|items| begin(items).map_err(|_| items)).collect();
+        let mut objects = parse_some(first);
+        for share in begun {
+            objects.extend(match share {
+                // A panic goes on where the caller would have had it.
+                Ok(thread) => thread.join().unwrap_or_else(|cause| resume_unwind(cause)),
+                Err(items) => parse_some(items),
+            });
+        }
+        objects
     })
 }
 

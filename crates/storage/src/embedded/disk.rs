@@ -14,7 +14,21 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let found = rustix::fs::statvfs(path)?;
+        if found.f_blocks == 0 {
+            // Some file systems do not say.
+            return Ok(Self { total: u64::MAX, free: u64::MAX });
+        }
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Self { total: bytes(found.f_blocks), free: bytes(found.f_bavail) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_does_not_say_is_large() {
+        assert_eq!(Room::of(Path::new("/proc")).unwrap().total, u64::MAX);
     }
 }

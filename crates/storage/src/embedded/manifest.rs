@@ -108,7 +108,13 @@ impl Manifest {
             }
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(slots.len());
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                // This thread works too, so that none is needed.
+                _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
         let mut entries = Entries::new();
         for (_, slot) in slots {
             let part = slot.into_inner().unwrap_or_else(PoisonError::into_inner)?;
