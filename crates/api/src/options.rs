@@ -27,13 +27,15 @@ pub struct ListOptions {
     pub resource_version: Option<u64>,
     /// How `resource_version` is meant.
     pub version_match: Option<VersionMatch>,
-    /// The most items of a page; `None` means all.
+    /// The most items of a page; `None` means all. A list that begins at any version ("0") is whole: upstream's
+    /// `computeListLimit`.
     pub limit: Option<usize>,
     /// Where a page begins, as the page before it said.
     pub continue_token: Option<String>,
     /// Whether bookmarks are welcome in a watch.
     pub allow_bookmarks: bool,
-    /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version.
+    /// Whether a watch begins with the present state (WatchList, KEP-3157); left out, it does unless it names a version,
+    /// and is read as asked for where upstream's `SetListOptionsDefaults` does so.
     pub send_initial_events: Option<bool>,
     /// After how many seconds the server ends the watch; 0 leaves it to the server, and a negative one is over already.
     pub timeout_seconds: Option<i64>,
@@ -47,7 +49,7 @@ impl ListOptions {
     pub fn parse(query: &Query, watch: bool) -> Result<Self, Status> {
         let selector = |key| query.get(key).unwrap_or_default();
         check_match(query, watch)?;
-        let options = Self {
+        let mut options = Self {
             labels: selector("labelSelector").parse().map_err(|why: String| Status::bad_request(why))?,
             fields: selector("fieldSelector").parse().map_err(|why: String| Status::bad_request(why))?,
             resource_version: resource_version(query)?,
@@ -63,7 +65,24 @@ impl ListOptions {
                 "specifying resource version is not allowed when using continue",
             ));
         }
+        if options.resource_version == Some(0) && options.continue_token.is_none() {
+            options.limit = None;
+        }
+        // Not below the path `/watch/`: there upstream's options do not say that this is a watch.
+        if watch && query.flag("watch") {
+            options.default_to_initial_events();
+        }
         Ok(options)
+    }
+
+    /// A watch that names no version begins with the present state, and the end of that is marked as if it was asked
+    /// for: upstream's `SetListOptionsDefaults`.
+    fn default_to_initial_events(&mut self) {
+        let unsaid = self.send_initial_events.is_none() && self.version_match.is_none();
+        if unsaid && self.resource_version.is_none_or(|version| version == 0) {
+            self.send_initial_events = Some(true);
+            self.version_match = Some(VersionMatch::NotOlderThan);
+        }
     }
 
     /// The one version that a list has to be of. A page of a named version is of exactly that version also when the
@@ -153,8 +172,9 @@ fn limit(query: &Query) -> Result<Option<usize>, Status> {
     Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
+/// A number that stands in the query. An empty one is none that can be read, as upstream.
 fn number(query: &Query, key: &str) -> Result<Option<i64>, Status> {
-    let Some(text) = given(query, key) else { return Ok(None) };
+    let Some(text) = query.get(key) else { return Ok(None) };
     text.parse().map(Some).map_err(|fault| {
         Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {}", why_no_number(&fault)))
     })
@@ -336,14 +356,42 @@ mod tests {
             ("resourceVersionMatch=NotOlderThan&resourceVersion=0&continue=x", false, 422),
             ("continue=x&resourceVersion=5", false, 400),
             ("limit=some", false, 400),
+            ("limit=", false, 400),
+            ("timeoutSeconds=", true, 400),
             ("limit=9223372036854775808", false, 400),
         ] {
             assert_eq!(list(query, watch).unwrap_err().code, code, "{query}");
         }
-        for query in
-            ["limit=0", "limit=-1", "limit=", "limit=9223372036854775807", "continue=x&resourceVersion=0"]
-        {
+        for query in ["limit=0", "limit=-1", "limit=9223372036854775807", "continue=x&resourceVersion=0"] {
             assert!(list(query, false).is_ok(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_watch_of_no_version_asks_for_the_end_of_its_initial_events() {
+        for (query, initial) in [
+            ("watch=1", Some(true)),
+            ("watch=true&resourceVersion=0", Some(true)),
+            ("watch=true&resourceVersion=", Some(true)),
+            ("watch=true&resourceVersion=1", None),
+            ("", None),
+            ("watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", Some(false)),
+        ] {
+            assert_eq!(list(query, true).unwrap().send_initial_events, initial, "{query}");
+        }
+        assert_eq!(list("watch=true", false).unwrap().send_initial_events, None);
+    }
+
+    #[test]
+    fn a_list_of_any_version_has_no_pages() {
+        for (query, limit) in [
+            ("limit=1", Some(1)),
+            ("limit=1&resourceVersion=7", Some(1)),
+            ("limit=1&resourceVersion=0", None),
+            ("limit=1&resourceVersion=0&resourceVersionMatch=NotOlderThan", None),
+            ("limit=1&resourceVersion=0&continue=x", Some(1)),
+        ] {
+            assert_eq!(list(query, false).unwrap().limit, limit, "{query}");
         }
     }
 
