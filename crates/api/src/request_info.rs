@@ -7,6 +7,7 @@
 use http::Method;
 use std::sync::Arc;
 
+use crate::names::check_path_segment;
 use crate::query::{Query, percent_decode};
 use crate::resource::{GroupVersion, GroupVersionResource};
 use crate::selector::FieldSelector;
@@ -155,6 +156,15 @@ impl RequestInfo {
         }
     }
 
+    /// Whether the path is one of those for watches alone: `/api/VERSION/watch/...`.
+    pub fn is_watch_path(&self) -> bool {
+        let behind = match self.path.strip_prefix("/api/") {
+            Some(rest) => rest.split_once('/'),
+            None => self.path.strip_prefix("/apis/").and_then(|rest| rest.split_once('/')?.1.split_once('/')),
+        };
+        behind.is_some_and(|(_, rest)| rest.starts_with("watch/"))
+    }
+
     /// Whether the answer goes on for as long as the client listens.
     pub fn is_long_running(&self) -> bool {
         self.verb == Verb::Watch
@@ -199,10 +209,12 @@ impl RequestInfo {
         Ok(())
     }
 
-    /// The name that a field selector pins a collection to: who may read that one object may list it so.
+    /// The name that a field selector pins a collection to: who may read that one object may list it so. What cannot be a
+    /// path's segment names no object.
     fn selected_name(&self) -> String {
         let selector = self.query.get("fieldSelector").and_then(|text| text.parse::<FieldSelector>().ok());
-        selector.and_then(|selector| selector.exact("metadata.name").map(str::to_owned)).unwrap_or_default()
+        let name = selector.as_ref().and_then(|selector| selector.exact("metadata.name"));
+        name.filter(|name| check_path_segment(name).is_ok()).unwrap_or_default().to_owned()
     }
 }
 
@@ -286,7 +298,9 @@ fn plain_verb(method: &Method) -> Verb {
 fn resource_verb(method: &Method, resource: &ResourceInfo, watch_prefix: bool, watch: bool) -> Verb {
     let collection = resource.name.is_empty();
     match plain_verb(method) {
-        Verb::Get | Verb::Head if watch_prefix && resource.subresource.is_empty() => Verb::Watch,
+        Verb::Get | Verb::Head if watch_prefix => Verb::Watch,
+        // What is written below a path for watches is not written at all.
+        _ if watch_prefix => Verb::Other,
         Verb::Get | Verb::Head if collection && watch => Verb::Watch,
         Verb::Get | Verb::Head if collection => Verb::List,
         Verb::Get | Verb::Head => Verb::Get,
@@ -349,6 +363,29 @@ mod tests {
             "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Db",
             "list v1 a|pods|b||",
         );
+        for name in ["a%2Fb", "..", "a%25"] {
+            let url = format!("/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3D{name}");
+            check(&Method::GET, &url, "list v1 a|pods|||");
+        }
+    }
+
+    #[test]
+    fn paths_for_watches_are_for_nothing_else() {
+        check(&Method::HEAD, "/api/v1/watch/namespaces/a/secrets/b", "watch v1 a|secrets|b||");
+        check(&Method::GET, "/api/v1/watch/namespaces/a/secrets/b/status", "watch v1 a|secrets|b|status|");
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            check(&method, "/api/v1/watch/namespaces/a/secrets", "other v1 a|secrets|||");
+            check(&method, "/apis/g/v1/watch/things/b", "other g/v1 |things|b||");
+        }
+        for (path, is) in [
+            ("/api/v1/watch/pods", true),
+            ("/apis/g/v1/watch/pods", true),
+            ("/api/v1/watch", false),
+            ("/api/v1/pods/watch/x", false),
+            ("/apis/watch/v1/pods", false),
+        ] {
+            assert_eq!(RequestInfo::parse(&Method::GET, path, None).unwrap().is_watch_path(), is, "{path}");
+        }
     }
 
     #[test]

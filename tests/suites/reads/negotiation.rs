@@ -163,11 +163,14 @@ fn methods_are_answered_or_405_with_what_is_allowed() {
             ("PUT", CONFIG_MAPS, "GET, HEAD, POST"),
             ("DELETE", status, "GET, HEAD, PATCH, PUT"),
             ("POST", "/version", "GET, HEAD"),
+            ("POST", "/api/v1/watch/namespaces/default/configmaps", "GET, HEAD"),
+            ("DELETE", "/api/v1/watch/namespaces/default/configmaps/a", "GET, HEAD"),
         ] {
             let answer = admin.request(method, path).send();
             assert_eq!(answer.header("allow"), Some(allow), "{method} {path}: {answer}");
             answer.refused(405, "MethodNotAllowed");
         }
+        admin.get("/api/v1/watch/namespaces/default/status").refused(404, "NotFound");
         let get = admin.get(&one);
         let head = admin.request("HEAD", &one).send();
         assert_eq!((head.code, head.body.len()), (200, 0));

@@ -91,6 +91,7 @@ impl Handler for Served {
             (Verb::Get, _) => get::get(call).await,
             (Verb::List, None) => list::list(call).await,
             (Verb::Watch, None) => watch::watch(call).await,
+            (Verb::Watch, Some(_)) => Err(Status::no_such_path()),
             (Verb::Create, None) if call.info().name.is_empty() => create::create(call, body).await,
             (Verb::Update, fields) => update::update(call, body, fields).await,
             (Verb::Patch, fields) if !call.info().name.is_empty() => patch::patch(call, body, fields).await,
