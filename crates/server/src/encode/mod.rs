@@ -101,6 +101,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_key_is_said_to_be_one() {
+        let (short, long) = ("k".repeat(1000), "k".repeat(1001));
+        assert_eq!(encoded(Encoding::Yaml, &format!("{{\"{short}\":1}}"), false), format!("{short}: 1\n"));
+        for (value, written) in [("1", " 1"), ("[]", " []"), ("[1]", "\n  - 1"), (r#"{"a":1}"#, "\n    a: 1")]
+        {
+            let json = format!(r#"[{{"{long}":{value},"b":2}}]"#);
+            let yaml = encoded(Encoding::Yaml, &json, false);
+            assert_eq!(yaml, format!("- ? {long}\n  :{written}\n  b: 2\n"));
+            let read: Value = yaml_serde::from_str(&yaml).unwrap();
+            assert_eq!(read, serde_json::from_str::<Value>(&json).unwrap());
+        }
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let text = prop_oneof![
             any::<String>(),
@@ -143,10 +157,11 @@ mod tests {
             number,
             text.clone().prop_map(Value::from)
         ];
+        let key = prop_oneof![9 => text.clone(), 1 => "[a-z]{990,1100}", 1 => "[ -~\u{e9}]{900,1100}"];
         leaf.prop_recursive(4, 40, 5, move |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                proptest::collection::btree_map(text.clone(), inner, 0..5)
+                proptest::collection::btree_map(key.clone(), inner, 0..5)
                     .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })

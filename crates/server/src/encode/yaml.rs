@@ -5,6 +5,9 @@ use std::io::Write as _;
 
 use super::tokens::{Token, tokens};
 
+/// The most bytes of a key that is written without saying that it is one.
+const MAX_IMPLICIT_KEY: usize = 1000;
+
 /// Writes a document that comes in pieces.
 #[derive(Default)]
 pub(super) struct Yaml {
@@ -46,7 +49,7 @@ impl Yaml {
             Token::Scalar(text) => {
                 self.settle();
                 match self.begin(out) {
-                    true => key(text, out),
+                    true => self.key(text, out),
                     false => {
                         self.space(out);
                         scalar(text, out);
@@ -86,6 +89,19 @@ impl Yaml {
         frame.is_map
     }
 
+    /// A key, and what stands between it and its value. Readers look for the colon within 1,024 characters, unless a key
+    /// is said to be one.
+    fn key(&self, text: &str, out: &mut Vec<u8>) {
+        let start = out.len();
+        scalar(text, out);
+        if out.len() - start > MAX_IMPLICIT_KEY {
+            out.splice(start..start, *b"? ");
+            out.push(b'\n');
+            out.resize(out.len() + self.open.last().map_or(0, |map| map.indent), b' ');
+        }
+        out.push(b':');
+    }
+
     fn value(&self, text: &str, out: &mut Vec<u8>) {
         self.space(out);
         out.extend_from_slice(text.as_bytes());
@@ -105,11 +121,6 @@ impl Yaml {
             None => out.push(b'\n'),
         }
     }
-}
-
-fn key(text: &str, out: &mut Vec<u8>) {
-    scalar(text, out);
-    out.push(b':');
 }
 
 fn scalar(text: &str, out: &mut Vec<u8>) {
