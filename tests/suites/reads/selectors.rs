@@ -76,6 +76,7 @@ fn selectors_select() {
             (EVENTS, "fieldSelector=type%3DWarning", "one"),
             (EVENTS, "fieldSelector=type!%3DWarning,reason%3DTested", "two"),
             (EVENTS, "fieldSelector=involvedObject.name%3Dtwo,source%3Dothers", "two"),
+            (CONFIG_MAPS, "fieldSelector=metadata.name%3Da%2Fb", ""),
         ] {
             assert_eq!(joined(&admin.get(format!("{path}?{query}")).expect(200)), names, "{path}?{query}");
         }

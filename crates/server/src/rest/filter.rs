@@ -93,12 +93,40 @@ fn is_meta(field: &str) -> bool {
 }
 
 fn inside<'a>(document: &'a Value, field: &str) -> Cow<'a, str> {
+    if field == "source" {
+        return event_source(document).into();
+    }
     let found = field.split('.').try_fold(document, |value, part| value.get(part));
     match found {
         Some(Value::String(text)) => Cow::Borrowed(text),
-        // An event's `source` selects by its component, as upstream has it.
-        Some(Value::Object(map)) => map.get("component").and_then(Value::as_str).unwrap_or_default().into(),
-        Some(Value::Null) | None => Cow::Borrowed(""),
+        Some(Value::Object(_) | Value::Null) | None => Cow::Borrowed(""),
         Some(other) => Cow::Owned(other.to_string()),
+    }
+}
+
+/// An event's `source` selects by its component, and where that is empty by who reports it, as upstream has it.
+fn event_source(event: &Value) -> &str {
+    let component = event["source"]["component"].as_str().filter(|component| !component.is_empty());
+    component.or_else(|| event["reportingComponent"].as_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_event_is_selected_by_who_tells_of_it() {
+        for (event, source) in [
+            (json!({"source": {"component": "a"}, "reportingComponent": "b"}), "a"),
+            (json!({"source": {"component": ""}, "reportingComponent": "b"}), "b"),
+            (json!({"source": {}, "reportingComponent": "b"}), "b"),
+            (json!({"source": null, "reportingComponent": "b"}), "b"),
+            (json!({"reportingComponent": "b"}), "b"),
+            (json!({"source": {}}), ""),
+        ] {
+            assert_eq!(inside(&event, "source"), source, "{event}");
+        }
+        assert_eq!(inside(&json!({"a": {"b": 1}}), "a.b"), "1");
     }
 }
