@@ -130,6 +130,7 @@ fn check_conditional(client: &Client, path: &str, asked: &str) {
         let head =
             client.request("HEAD", path).header("Accept", asked).header("If-None-Match", &known).send();
         assert_eq!((head.code, head.header("etag")), (304, Some(tag.as_str())), "{path}");
+        assert_eq!(head.header("content-length"), None, "{path}");
     }
     for unknown in ["\"other\"", "\"*\"", "other", &tag[1..tag.len() - 1], ""] {
         let answer = get(client, path, &[("Accept", asked), ("If-None-Match", unknown)]);

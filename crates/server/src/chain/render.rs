@@ -73,16 +73,19 @@ fn respond(status: &Status, body: Vec<u8>, kind: &'static str) -> Response {
 fn allowed(info: &RequestInfo) -> &'static str {
     match &info.resource {
         None => "GET, HEAD",
+        Some(_) if info.is_watch_path() => "GET, HEAD",
         Some(resource) if resource.name.is_empty() => "GET, HEAD, POST",
         Some(resource) if resource.subresource.is_empty() => "DELETE, GET, HEAD, PATCH, PUT",
         Some(_) => "GET, HEAD, PATCH, PUT",
     }
 }
 
-/// The answer to HEAD: what GET would say, without what it would send. HTTP/2 sends whatever body it is given.
+/// The answer to HEAD: what GET would say, without what it would send. HTTP/2 sends whatever body it is given. What has
+/// no body to GET either (204, 304) has no length, which would be that of another answer.
 pub(super) fn without_body(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
-    if let Some(length) = http_body::Body::size_hint(&body).exact() {
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|_| !bodiless) {
         head.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
     Response::from_parts(head, Body::empty())
@@ -102,4 +105,23 @@ pub(super) fn response(outcome: Result<Response, Status>, id: Uuid, asked: &Aske
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_head_has_the_length_of_gets_body_if_that_has_one() {
+        for (code, body, length) in
+            [(200, "four", Some("4")), (404, "", Some("0")), (304, "", None), (204, "", None)]
+        {
+            let mut response = Response::new(Body::full(body));
+            *response.status_mut() = StatusCode::from_u16(code).unwrap();
+            let head = without_body(response);
+            let told = head.headers().get(header::CONTENT_LENGTH).map(|value| value.to_str().unwrap());
+            assert_eq!(told, length, "{code}");
+            assert!(http_body::Body::is_end_stream(head.body()));
+        }
+    }
 }

@@ -92,9 +92,12 @@ impl Output {
     /// 500 when the body fails before anything was sent.
     pub(super) async fn stream(&self, body: Body) -> Result<Response, Status> {
         let (begun, rest) = self.begin(body).await.map_err(Status::internal)?;
-        let Some(rest) = rest else { return Ok(self.respond(Body::full(joined(begun)), false)) };
-        let gzip = self.gzip;
-        Ok(self.respond(Body::stream(Begun { begun: begun.into(), rest }), gzip))
+        let Some(rest) = rest else {
+            let bytes = joined(begun);
+            let gzip = self.gzip && bytes.len() > MIN_GZIP;
+            return Ok(self.respond(Body::full(bytes), gzip));
+        };
+        Ok(self.respond(Body::stream(Begun { begun: begun.into(), rest }), self.gzip))
     }
 
     /// The first frames of a body, and the rest if there is one: as much as decides whether it is long.
@@ -154,5 +157,28 @@ impl HttpBody for Begun {
 
     fn is_end_stream(&self) -> bool {
         self.begun.is_empty() && self.rest.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detectviz_api::negotiate::Presentation;
+    use detectviz_api::query::Query;
+
+    #[tokio::test]
+    async fn a_body_is_compressed_if_it_is_long_whichever_piece_makes_it_so() {
+        let view = View::new(Presentation::Object, &Query::default()).unwrap();
+        for (gzip, bytes, compressed) in
+            [(true, MIN_GZIP, false), (true, MIN_GZIP + 1, true), (false, MIN_GZIP + 1, false)]
+        {
+            let output = Output { view, encoding: Encoding::Json, pretty: false, gzip };
+            let response = output.stream(Body::full(vec![b' '; bytes])).await.unwrap();
+            assert_eq!(
+                response.headers().contains_key(header::CONTENT_ENCODING),
+                compressed,
+                "{gzip} {bytes}"
+            );
+        }
     }
 }
