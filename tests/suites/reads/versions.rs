@@ -42,7 +42,8 @@ fn a_list_is_of_the_version_that_was_asked_for() {
             // A page of a named version is of exactly that version, from before `resourceVersionMatch`.
             (format!("resourceVersion={b}&limit=9"), "a,b", Exactly(b)),
             (format!("resourceVersion={b}&limit=0"), "b,c", Newest),
-            ("resourceVersion=0&limit=9".into(), "b,c", Newest),
+            // Of any version there are no pages.
+            ("resourceVersion=0&limit=1".into(), "b,c", Newest),
             ("limit=1".into(), "b", Newest),
             (
                 format!("resourceVersion={b}&resourceVersionMatch=Exact&fieldSelector=metadata.name%3Da"),

@@ -61,6 +61,9 @@ fn rows() -> Vec<(String, &'static str)> {
         (with(INITIAL, "resourceVersion={2}"), STATE),
         (with(INITIAL, "resourceVersion={5}&allowWatchBookmarks=true"), "ADDED one, ADDED three, END"),
         (with(INITIAL, "labelSelector=none&allowWatchBookmarks=true"), "END"),
+        // Asked for by default: upstream's `SetListOptionsDefaults`.
+        ("allowWatchBookmarks=true".into(), "ADDED one, ADDED three, END"),
+        ("resourceVersion=0&allowWatchBookmarks=true".into(), "ADDED one, ADDED three, END"),
         (NO_INITIAL.into(), ""),
         (with(NO_INITIAL, "resourceVersion=0"), ""),
         (with(NO_INITIAL, "resourceVersion={4}"), "ADDED three"),
@@ -252,6 +255,12 @@ fn a_watch_shows_tables_and_metadata() {
                 (&table["columnDefinitions"][0]["name"], &table["rows"][0]["object"]),
                 (&json!("Name"), &Value::Null)
             );
+            let name = format!("later-{transport:?}").to_lowercase();
+            let query = format!("watch=true&allowWatchBookmarks=true&fieldSelector=metadata.name%3D{name}");
+            let mut marked = tables.watch_over(transport, format!("{}?{query}", history.collection));
+            assert_eq!(marked.expect("BOOKMARK")["columnDefinitions"][0]["name"], "Name");
+            create(&admin, &history.collection, &config_map(&name, "1"));
+            assert_eq!(marked.expect("ADDED")["columnDefinitions"], Value::Null, "a bookmark told them");
             let metadata = admin.with("Accept", &accept("PartialObjectMetadata"));
             let object = metadata.watch_over(transport, &path).expect("ADDED");
             assert_eq!((&object["kind"], object.get("data")), (&json!("PartialObjectMetadata"), None));

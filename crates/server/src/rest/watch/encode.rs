@@ -62,8 +62,9 @@ impl Encoder {
         self.view = self.view.without_columns();
     }
 
-    /// How far the watch is.
-    pub(super) fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+    /// How far the watch is. The end of the initial events has this one mark: upstream's blueprint of a list came with
+    /// 1.32 and went with 1.34.
+    pub(super) fn bookmark(&mut self, revision: u64, initial_end: bool) -> Bytes {
         let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
         if initial_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -76,6 +77,7 @@ impl Encoder {
             Ok(shown) => line("BOOKMARK", &mut out, |out| out.put_slice(&shown)),
             Err(fault) => write_error(&fault, &mut out),
         }
+        self.view = self.view.without_columns();
         out.freeze()
     }
 
