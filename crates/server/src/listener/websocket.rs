@@ -7,11 +7,11 @@ use bytes::Bytes;
 use detectviz_core::RunContext;
 use detectviz_core::http::Body;
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -64,14 +64,7 @@ impl Switch {
 pub(super) async fn serve(accepted: Accepted, context: &RunContext) {
     let Accepted { upgrade, body, messages } = accepted;
     let Ok(upgraded) = upgrade.await else { return };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE))
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_write_buffer_size(usize::MAX);
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let mut session = Session { socket, heard: Instant::now() };
+    let mut session = Session::new(TokioIo::new(upgraded)).await;
     match session.run(body, messages).await {
         Ok(()) => {
             let code = if context.is_draining() { CloseCode::Away } else { CloseCode::Normal };
@@ -82,13 +75,25 @@ pub(super) async fn serve(accepted: Accepted, context: &RunContext) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.socket.get_mut().shutdown()).await;
 }
 
-struct Session {
-    socket: WebSocketStream<TokioIo<Upgraded>>,
+struct Session<S> {
+    socket: WebSocketStream<S>,
     /// When the client was last heard of.
     heard: Instant,
 }
 
-impl Session {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    async fn new(stream: S) -> Self {
+        // What waits to be written is one message, which may be as large as an object, and the answer to one ping.
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE))
+            .read_buffer_size(4096)
+            .write_buffer_size(0)
+            .max_write_buffer_size(usize::MAX);
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        Self { socket, heard: Instant::now() }
+    }
+
     async fn run(&mut self, mut body: Body, messages: Messages) -> Result<(), Error> {
         let mut pings = tokio::time::interval_at(Instant::now() + PING.0, PING.0);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,8 +107,11 @@ impl Session {
                     Some(Err(_)) | None => return Ok(()),
                 },
                 heard = self.socket.next() => {
-                    heard.ok_or(Error::ConnectionClosed)??;
+                    let heard = heard.ok_or(Error::ConnectionClosed)??;
                     self.heard = Instant::now();
+                    if heard.is_ping() {
+                        self.answer().await?;
+                    }
                     continue;
                 }
                 _ = pings.tick() => {
@@ -117,8 +125,17 @@ impl Session {
         }
     }
 
+    /// Sends a message. That the client took it counts as a sign of life: its answer to a ping may wait behind it.
     async fn send(&mut self, message: Message) -> Result<(), Error> {
         let sent = tokio::time::timeout(WRITE_TIMEOUT, self.socket.send(message)).await;
+        sent.unwrap_or(Err(Error::ConnectionClosed))?;
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    /// Sends the answer to a ping before more is read, so that a client which pings and never reads piles up nothing.
+    async fn answer(&mut self) -> Result<(), Error> {
+        let sent = tokio::time::timeout(WRITE_TIMEOUT, self.socket.flush()).await;
         sent.unwrap_or(Err(Error::ConnectionClosed))
     }
 
@@ -143,4 +160,35 @@ fn message(data: Bytes, messages: Messages) -> Result<Message, Error> {
         Messages::Binary => Message::Binary(data),
         Messages::Base64 => Message::Text(STANDARD.encode(data).into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::poll;
+    use std::pin::pin;
+
+    /// A ping of a client, with a mask of zeros.
+    const PING_FRAME: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+
+    #[tokio::test]
+    async fn a_client_that_pings_and_never_reads_is_not_read_any_more() {
+        let (mut client, server) = tokio::io::duplex(256);
+        let mut session = Session::new(server).await;
+        let body = Body::stream(http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<http_body::Frame<Bytes>, std::io::Error>,
+        >()));
+        let mut run = pin!(session.run(body, Messages::Text));
+        let mut refused = 0;
+        for _ in 0..100_000 {
+            assert!(poll!(&mut run).is_pending());
+            let is_taken = poll!(pin!(client.write(&PING_FRAME))).is_ready();
+            refused = if is_taken { 0 } else { refused + 1 };
+            if refused == 3 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("pings are read whose answers cannot be written");
+    }
 }
