@@ -24,8 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// When a call whose fate is unknown may be made again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It changes nothing, or the same thing again.
+    /// It changes nothing, or what nobody sees.
     Always,
+    /// It changes something once at most, however often it is made.
+    Once,
     /// It may change something a second time.
     Never,
 }
@@ -33,7 +35,7 @@ pub(super) enum Repeat {
 /// A call without the answer that was hoped for.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// etcd decided against it.
+    /// etcd decided against it, and no earlier attempt may have changed what matters.
     Refused(Status),
     /// It certainly changed nothing: no member could be reached, or none that knows a leader.
     NotSent(String),
@@ -106,7 +108,7 @@ impl Client {
         let (mut pause, mut repeated) = (FIRST_PAUSE, false);
         loop {
             let (index, channel) = self.member().map_err(|error| Failure::NotSent(error.to_string()))?;
-            let status = match timeout_at(self.attempt_end(repeat), call(channel)).await {
+            let status = match timeout_at(self.attempt_end(repeat).min(end), call(channel)).await {
                 Ok(Ok(response)) => {
                     self.up();
                     return Ok(Answer { message: response.into_inner(), repeated });
@@ -117,7 +119,11 @@ impl Client {
             let fate = fate(&status);
             if fate == Fate::Refused {
                 self.up();
-                return Err(Failure::Refused(status));
+                // That the last attempt was refused tells nothing of an earlier one whose answer was lost.
+                return Err(match repeated && repeat == Repeat::Once {
+                    true => Failure::Unknown(format!("etcd was cut off, and then: {}", describe(&status))),
+                    false => Failure::Refused(status),
+                });
             }
             let reason = self.down(index, &status);
             repeated |= fate == Fate::Unknown;
@@ -134,7 +140,7 @@ impl Client {
 
     /// When to give up on one member: early enough to ask another one.
     fn attempt_end(&self, repeat: Repeat) -> Instant {
-        let others = repeat == Repeat::Always && self.endpoints.len() > 1;
+        let others = repeat != Repeat::Never && self.endpoints.len() > 1;
         Instant::now() + if others { self.timeout / 2 } else { self.timeout }
     }
 
@@ -243,6 +249,26 @@ mod tests {
             (Status::cancelled("operation was canceled"), Fate::Unknown),
         ] {
             assert_eq!(fate(&status), expected, "{status:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_after_a_lost_answer_leaves_a_write_uncertain() {
+        let channel = Channel::from_static("http://[::1]:1").connect_lazy();
+        let endpoint = EtcdEndpoint { name: "test".into(), channel };
+        let client = Client::new(vec![endpoint], Duration::from_secs(60));
+        for (repeat, is_uncertain) in [(Repeat::Always, false), (Repeat::Once, true)] {
+            let attempts = AtomicUsize::new(0);
+            let call = |_| {
+                let is_first = attempts.fetch_add(1, Ordering::Relaxed) == 0;
+                std::future::ready(Err::<Response<()>, _>(match is_first {
+                    true => Status::unavailable("etcdserver: request timed out"),
+                    false => Status::resource_exhausted("etcdserver: mvcc: database space exceeded"),
+                }))
+            };
+            let failure = client.call(repeat, call).await.err();
+            assert_eq!(matches!(failure, Some(Failure::Unknown(_))), is_uncertain, "{failure:?}");
+            assert_eq!(matches!(failure, Some(Failure::Refused(_))), !is_uncertain, "{failure:?}");
         }
     }
 

@@ -50,7 +50,7 @@ fn never_holds(txn: &Txn) -> bool {
 /// arrive. A key can be absent again.
 fn repeat(compare: Compare) -> Repeat {
     match compare {
-        Compare::ModRevision(_) => Repeat::Always,
+        Compare::ModRevision(_) => Repeat::Once,
         Compare::Absent | Compare::Any => Repeat::Never,
     }
 }
@@ -64,7 +64,13 @@ async fn grant(inner: &Inner, lifetime: Duration) -> Result<i64, StoreError> {
         async move { proto::lease_client::LeaseClient::new(channel).lease_grant(request).await }
     };
     // A lease without keys ends by itself.
-    Ok(inner.client.call(Repeat::Always, call).await?.message.id)
+    let granted = inner.client.call(Repeat::Always, call).await.map_err(|failure| match failure {
+        Failure::Refused(status) if is_full(&status) => {
+            StoreError::Full { reason: status.message().to_owned() }
+        }
+        failure => failure.into(),
+    });
+    Ok(granted?.message.id)
 }
 
 async fn send(
@@ -146,11 +152,15 @@ fn refusal(txn: &Txn, status: &Status) -> StoreError {
         return StoreError::TooLarge { key, bytes, max: MAX_REQUEST };
     }
     match reason.starts_with("etcdserver: ") {
-        true if reason.contains("database space exceeded") => StoreError::Full { reason },
+        true if is_full(status) => StoreError::Full { reason },
         true => StoreError::Unavailable { reason },
         // An answer that could not be read.
         false => StoreError::Uncertain { reason },
     }
+}
+
+fn is_full(status: &Status) -> bool {
+    status.message().contains("database space exceeded")
 }
 
 /// Writes a key of the servers themselves, if it was written `version` times so far; the answer says whether it was, and

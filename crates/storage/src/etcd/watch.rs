@@ -26,6 +26,8 @@ const PATIENCE_ASKING: Duration = Duration::from_millis(2);
 const PATIENCE_WRITING: Duration = Duration::from_millis(10);
 /// Between one such question and the next: a member does not answer while the stream is behind.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// So many connections in a row may fail before the reader is told.
+const REPORTED_FAILURES: u32 = 5;
 
 type Writing = Pin<Box<dyn Future<Output = Result<Revision, Failure>> + Send>>;
 
@@ -108,7 +110,7 @@ impl Follower {
             if self.connection.is_none() {
                 sleep_until(self.retry_at).await;
                 match self.connect().await {
-                    Err(StoreError::Unavailable { .. }) => self.broke(),
+                    Err(StoreError::Unavailable { reason }) => self.broke(reason)?,
                     outcome => outcome?,
                 }
                 continue;
@@ -118,17 +120,23 @@ impl Follower {
                 Step::Nothing => {}
                 Step::Broken(status) => {
                     let member = self.connection.as_ref().map_or(0, |connection| connection.member);
-                    self.inner.client.down(member, &status);
-                    self.broke();
+                    let reason = self.inner.client.down(member, &status);
+                    self.broke(reason)?;
                 }
             }
         }
     }
 
-    fn broke(&mut self) {
+    /// Plans the next connection; an error when many failed while somebody waits, or none could be made.
+    fn broke(&mut self, reason: String) -> Result<(), StoreError> {
+        let is_missed = self.connection.is_none() || *self.wanted.borrow() > self.position;
         (self.connection, self.give_up_at) = (None, None);
         self.failures = self.failures.saturating_add(1);
         self.retry_at = Instant::now() + backoff(self.failures);
+        match is_missed && self.failures >= REPORTED_FAILURES {
+            true => Err(StoreError::Unavailable { reason }),
+            false => Ok(()),
+        }
     }
 
     /// Waits for one thing to happen; cancel-safe, as all that lasts is in `self`.
@@ -202,8 +210,12 @@ impl Follower {
         self.failures = 0;
         if response.events.is_empty() && connection.pending.is_empty() {
             let told = convert::revision(response.header);
-            let is_progress = connection.tells_progress && told > self.position;
-            return Ok(if is_progress { Step::Batch(self.arrived(told, Vec::new())) } else { Step::Nothing });
+            if !connection.tells_progress || told <= self.position {
+                return Ok(Step::Nothing);
+            }
+            // If by now more is wanted, that is a new question.
+            self.nudge_at = None;
+            return Ok(Step::Batch(self.arrived(told, Vec::new())));
         }
         connection.pending.extend(response.events);
         let whole = match response.fragment {
