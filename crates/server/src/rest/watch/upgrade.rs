@@ -55,7 +55,9 @@ fn accept(key: &str) -> String {
 /// clients that are no browsers send no origin or their server's.
 fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Status> {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
-    let (Some(origin), None) = (text(header::ORIGIN), text(header::AUTHORIZATION)) else { return Ok(()) };
+    let credentials = text(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
+    let has_token = credentials.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (Some(origin), false) = (text(header::ORIGIN), has_token) else { return Ok(()) };
     let of_page = origin.split_once("://").map(|(_, authority)| authority);
     match (of_page, text(header::HOST)) {
         (Some(page), Some(host)) if page.eq_ignore_ascii_case(host) => Ok(()),
@@ -144,6 +146,8 @@ mod tests {
             assert_eq!(refuse_foreign_pages(&headers(&pairs)).is_ok(), allowed, "{origin}");
             let with_token = [pairs[0], pairs[1], ("authorization", "Bearer x")];
             assert!(refuse_foreign_pages(&headers(&with_token)).is_ok());
+            let with_other = [pairs[0], pairs[1], ("authorization", "Basic eDp5")];
+            assert_eq!(refuse_foreign_pages(&headers(&with_other)).is_ok(), allowed, "{origin}");
         }
         assert!(refuse_foreign_pages(&headers(&[("host", "a.example")])).is_ok());
     }
