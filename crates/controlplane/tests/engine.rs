@@ -56,7 +56,6 @@ impl Server {
             admission: AdmissionChain::new(vec![Arc::new(NamespaceLifecycle::over(Arc::clone(&cache)))]),
             fragments: Arc::new(definitions::fragments().unwrap()),
             max_body_bytes: 3 << 20,
-            context: context.clone(),
         };
         let catalog = Arc::new(Catalog::default());
         let rules = Strategies { event_lifetime: Duration::from_secs(3600) };

@@ -105,11 +105,6 @@ impl RunContext {
         self.draining.is_cancelled()
     }
 
-    /// [`Self::draining`] as a value of its own, for those who poll.
-    pub fn draining_owned(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.draining.clone().cancelled_owned()
-    }
-
     /// Begins to stop: what goes on for as long as a client listens ends, background work goes on.
     pub fn drain(&self) {
         self.draining.cancel();

@@ -2,7 +2,6 @@
 
 use detectviz_api::definition::{Definition, Version};
 use detectviz_api::{GroupVersionResource, Status};
-use detectviz_core::RunContext;
 use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
 use detectviz_storage::cache::Cache;
@@ -36,7 +35,6 @@ pub struct Resource {
     pub(crate) backend: Backend,
     pub(crate) admission: AdmissionChain,
     pub(crate) max_body_bytes: usize,
-    pub(crate) context: RunContext,
     /// Tells it from every other resource that this process has served.
     pub(crate) number: u32,
     pub(crate) watches: WatchCounts,

@@ -98,7 +98,6 @@ pub(super) fn core_server(
         admission: AdmissionChain::new(vec![Arc::new(NamespaceLifecycle::over(Arc::clone(&backend.cache)))]),
         fragments: Arc::new(detectviz_controlplane::definitions::fragments()?),
         max_body_bytes: parts.options.limits.max_body_bytes,
-        context: parts.context.clone(),
     };
     tracing::info!(
         edition = parts.table.edition.name,

@@ -65,6 +65,7 @@ pub(super) async fn run(parts: &Parts, running: Running, stop: &mut Stop) {
     let refuse = || Err("shutting down".to_owned());
     parts.checks.add(Kind::Ready, "shutdown", std::sync::Arc::new(refuse));
     parts.context.drain();
+    running.store.cache.drain();
     let grace = parts.options.limits.shutdown_grace;
     tokio::select! {
         done = tokio::time::timeout(grace, running.serving.drained()) => if done.is_err() {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use detectviz_api::definition::Definition;
 use detectviz_api::{GroupVersion, GroupVersionResource, RequestInfo};
 use detectviz_core::catalog::{GroupVersionEntry, OpenApi, Owner};
-use detectviz_core::{ApiGroupBuilder, Catalog, Delegate, Handler, RunContext};
+use detectviz_core::{ApiGroupBuilder, Catalog, Delegate, Handler};
 use detectviz_schema::columns::Columns;
 use detectviz_schema::openapi::{Published, group_version_document};
 use detectviz_schema::{Compiled, Fragments};
@@ -34,8 +34,6 @@ pub struct Installer {
     pub fragments: Arc<Fragments>,
     /// The most bytes of a request body.
     pub max_body_bytes: usize,
-    /// Ends watches when the server stops.
-    pub context: RunContext,
 }
 
 /// The special rules of a resource, by group and plural.
@@ -99,7 +97,6 @@ impl Installer {
                     backend: self.backend.clone(),
                     admission: self.admission.clone(),
                     max_body_bytes: self.max_body_bytes,
-                    context: self.context.clone(),
                     number: NUMBER.fetch_add(1, Ordering::Relaxed),
                     watches: WatchCounts::default(),
                 })

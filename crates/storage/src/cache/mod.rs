@@ -21,8 +21,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use std::time::Instant;
-use tokio::{sync::watch, task::JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::{encodings::Encodings, registry::Registry, stats::Reads};
@@ -35,6 +35,9 @@ pub use self::{
     watcher::Watcher,
 };
 use crate::{Revision, Store, StoreError, keys};
+
+/// How long a reader waits for what the store has and the feed has not brought.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much history each resource keeps for resuming watches; a window ends at whichever bound is reached first, but
 /// the newest 100 events are kept whatever their bytes.
@@ -109,6 +112,8 @@ struct Shared {
     stopping: CancellationToken,
     /// What watchers see of `stopping`.
     stopped: AtomicBool,
+    /// Whether watches are to end while all else goes on.
+    draining: AtomicBool,
     watchers: AtomicUsize,
     encodings: Encodings,
     /// Bytes of all windows; only the feed writes it.
@@ -126,6 +131,10 @@ impl Shared {
     fn stop(&self) {
         self.stopping.cancel();
         self.stopped.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         for resource in self.registry.all().values() {
             resource.waiters.all().into_iter().for_each(std::task::Waker::wake);
         }
@@ -156,6 +165,7 @@ impl Cache {
             progress: watch::Sender::new(Progress { revision, broken: None }),
             stopping: CancellationToken::new(),
             stopped: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             watchers: AtomicUsize::new(0),
             encodings: Encodings::new(options.encoding_bytes),
             window_bytes: AtomicUsize::new(0),
@@ -165,6 +175,12 @@ impl Cache {
         feed::catch_up(&shared, &mut watch, current).await?;
         let feed = tokio::spawn(feed::run(shared.clone(), watch));
         Ok(Arc::new(Self { shared, feed: Mutex::new(Some(feed)) }))
+    }
+
+    /// Asks those who hold watchers to end them; see [`Watcher::is_draining`]. Everything goes on until then.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.wake();
     }
 
     /// Ends the feed and all watchers, and waits until the feed has ended. Snapshots can still be read.
@@ -247,7 +263,7 @@ impl Cache {
     /// Waits until reads see `revision`, which the caller has from the store. Free when they already do.
     ///
     /// # Errors
-    /// When the feed is broken or stopped.
+    /// When the feed is broken or stopped, or 10 seconds behind.
     pub async fn applied(&self, revision: Revision) -> Result<(), CacheError> {
         if self.shared.applied() >= revision {
             return Ok(());
@@ -264,10 +280,11 @@ impl Cache {
         tokio::select! {
             biased;
             () = self.shared.stopping.cancelled() => Err(CacheError::Stopped),
-            now = reached => match now {
-                Ok(now) if now.revision >= revision => Ok(()),
-                Ok(now) => Err(CacheError::Unhealthy(now.broken.clone().unwrap_or_default())),
-                Err(_) => Err(CacheError::Stopped),
+            now = timeout(PATIENCE, reached) => match now {
+                Err(_) => Err(CacheError::Unhealthy("it is behind the store".to_owned())),
+                Ok(Ok(now)) if now.revision >= revision => Ok(()),
+                Ok(Ok(now)) => Err(CacheError::Unhealthy(now.broken.clone().unwrap_or_default())),
+                Ok(Err(_)) => Err(CacheError::Stopped),
             },
         }
     }

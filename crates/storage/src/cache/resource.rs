@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use imbl::OrdMap;
 
 use super::{
@@ -83,6 +83,9 @@ impl State {
     }
 
     /// Folds in one change; `new` is absent when the key was deleted. Gives its event, if it makes one.
+    ///
+    /// A revision has one event. When somebody changed several objects at once, past the API, the window begins anew
+    /// after them: watches that have not seen them have to list again.
     pub(super) fn apply(
         &mut self,
         key: &Arc<str>,
@@ -97,6 +100,10 @@ impl State {
         self.object_bytes += new.as_ref().map_or(0, |new| new.size());
         self.object_bytes -= previous.as_ref().map_or(0, |previous| previous.size());
         let event = Arc::new(WatchEvent::of(previous, new, revision)?);
+        if revision == self.oldest || self.events.contains_key(&revision) {
+            (self.events, self.event_bytes, self.oldest) = (OrdMap::new(), 0, revision);
+            return None;
+        }
         let previous = event.previous.as_ref().filter(|last| !self.events.contains_key(&last.revision));
         self.event_bytes += event.object.size() + previous.map_or(0, |previous| previous.size());
         self.events.insert(revision, event.clone());
@@ -166,6 +173,11 @@ impl Resource {
 
     pub(super) fn state(&self) -> Arc<State> {
         self.state.load_full()
+    }
+
+    /// The newest state for one look; cheaper than [`Self::state`], which is for keeping.
+    pub(super) fn peek(&self) -> Guard<Arc<State>> {
+        self.state.load()
     }
 
     /// Only the feed calls this.

@@ -1,6 +1,7 @@
 //! When the store no longer has the events that the feed needs, the difference between what is cached and what is
 //! stored becomes events again, so that live watchers go on. Each gets a revision inside the missed history that no
-//! other event has: a write its own, a deletion the lowest free one, which exists because the true deletion had one.
+//! other event has: a write its own, a deletion the lowest free one. There are enough of them unless somebody deleted
+//! several objects at once, past the API; then they share one, and what that means is for [`super::resource`] to say.
 //! Nobody may resume in between: the true order there is unknown.
 
 use std::{collections::HashMap, sync::Arc};
@@ -18,11 +19,13 @@ pub(super) fn difference(shared: &Shared, range: Range) -> Result<Vec<Arc<Event>
 
     let is_free =
         |revision: &Revision| changed.binary_search_by_key(revision, |item| item.mod_revision).is_err();
-    let mut free = (from + 1..=range.revision).filter(is_free);
+    let mut free = (from + 1..=range.revision).filter(is_free).peekable();
     let mut events = Vec::with_capacity(deletions.len() + changed.len());
     for Deletion { key, create_revision, before } in deletions {
-        let revision =
-            free.next().filter(|free| *free < before).ok_or("store history does not go on from the cache")?;
+        let revision = free.next_if(|free| *free < before).unwrap_or(before - 1);
+        if revision <= from {
+            return Err("store history does not go on from the cache".to_owned());
+        }
         let kind = EventKind::Delete { previous: bytes::Bytes::new() };
         events.push(Arc::new(Event { key, revision, create_revision, kind }));
     }

@@ -64,6 +64,10 @@ impl Watcher {
             let news = self.poll_news(cx);
             // Asked after the waker was left: a stop that came before it is seen here, a later one wakes it.
             if self.shared.stopped.load(Ordering::Acquire) {
+                if news.is_ready() {
+                    // What was not looked at stays undelivered, and progress short of it.
+                    self.waiter.note(self.position);
+                }
                 break;
             }
             ready!(news);
@@ -74,6 +78,11 @@ impl Watcher {
         }
         self.ended = true;
         Poll::Ready(None)
+    }
+
+    /// Whether watches are to end; who waits in [`Self::poll_next`] is woken when this changes.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
     }
 
     /// The event as bytes, made by `encode` unless another watcher of the resource asked for the same form before.
@@ -96,7 +105,7 @@ impl Watcher {
     }
 
     fn delivered(&self, position: Revision, applied: Revision) -> Revision {
-        let state = self.resource.state();
+        let state = self.resource.peek();
         let mut pending = state.events.range(position + 1..);
         if state.check(position).is_err() || pending.any(|(_, event)| self.concerns(event)) {
             return position;
@@ -116,7 +125,7 @@ impl Watcher {
     }
 
     fn take(&mut self) -> Result<Option<Arc<WatchEvent>>, CacheError> {
-        let state = self.resource.state();
+        let state = self.resource.peek();
         if let Err(expired) = state.check(self.position) {
             self.resource.counts.terminated.fetch_add(1, Ordering::Relaxed);
             return Err(expired);

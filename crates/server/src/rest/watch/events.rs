@@ -36,7 +36,6 @@ pub(super) struct Events {
     marked: u64,
     schedule: Schedule,
     alarm: Pin<Box<Sleep>>,
-    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whether several events may be sent at once.
     joined: bool,
     /// Whether there was more than could be sent at once: then what happens by itself has to be looked for.
@@ -65,7 +64,6 @@ impl Events {
             marked: 0,
             alarm: Box::pin(tokio::time::sleep_until(schedule.next())),
             schedule,
-            draining: Box::pin(call.resource.context.draining_owned()),
             joined,
             behind: false,
             ended: false,
@@ -122,7 +120,8 @@ impl Events {
 
     /// What is to be done although nothing changed.
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.draining.as_mut().poll(cx).is_ready() {
+        // Asked after the watcher was left to wait: it is woken for this too.
+        if self.watcher.is_draining() {
             self.ended = true;
             return Poll::Ready(self.last_bookmark());
         }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{Batch, KeyValue, Range, Watch, WatchSource};
+use crate::{Batch, Event, EventKind, KeyValue, Range, Watch, WatchSource};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -88,6 +88,31 @@ async fn the_end_of_the_cache_wakes_all() {
     assert!(sleeper.watcher.next().await.is_none());
 }
 
+#[tokio::test]
+async fn draining_wakes_all_and_ends_none() {
+    let store = Memory::new();
+    let cache = start(&store).await;
+    let mut sleeper = Sleeper::new(cache.list_and_watch(PREFIX, PREFIX).1);
+    assert_eq!((sleeper.look(), sleeper.watcher.is_draining()), (None, false));
+    cache.drain();
+    assert_eq!((sleeper.woken(), sleeper.watcher.is_draining()), (1, true));
+    let revision = put(&store, PREFIX, "n/a", "1").await;
+    cache.fresh().await.unwrap();
+    assert_eq!(sleeper.look(), Some(revision));
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_at_the_end_is_not_counted_as_seen() {
+    let store = Memory::new();
+    let cache = start(&store).await;
+    let mut watcher = cache.list_and_watch(PREFIX, PREFIX).1;
+    let revision = put(&store, PREFIX, "n/a", "1").await;
+    cache.fresh().await.unwrap();
+    cache.stop().await;
+    assert!(watcher.next().await.is_none());
+    assert!(watcher.progress() < revision);
+}
+
 /// A store that others write to as well: the test says how far its event stream is, and how new it is.
 struct Foreign {
     store: Arc<Memory>,
@@ -158,6 +183,52 @@ async fn progress_alone_reaches_readers_and_bookmarks_and_wakes_no_watcher() {
     send.send(Batch { events: Vec::new(), revision: 41 }).await.unwrap();
     cache.applied(41).await.unwrap();
     assert_eq!(cache.applied_revision(), 41);
+}
+
+#[tokio::test]
+async fn several_changes_at_once_end_the_watches_that_they_concern() {
+    let (send, batches) = mpsc::channel(1);
+    let batches = std::sync::Mutex::new(Some(batches));
+    let memory = Memory::new();
+    for name in ["n/a", "n/b", "n/c", "n/d"] {
+        put(&memory, PREFIX, name, "1").await;
+    }
+    let store = Arc::new(Foreign { store: memory, batches, revision: AtomicU64::new(1) });
+    store.store.compact(5).await.unwrap();
+    let cache = Cache::start(store.clone(), CacheOptions::default()).await.unwrap();
+    let watch = |within: String| Sleeper::new(cache.list_and_watch(PREFIX, &within).1);
+    let [mut all, mut one, mut other] =
+        [watch(PREFIX.to_owned()), watch(format!("{PREFIX}n/a")), watch(format!("{PREFIX}n/d"))];
+    assert_eq!((all.look(), one.look(), other.look()), (None, None, None));
+    let deleted = |name: &str| {
+        let kind = EventKind::Delete { previous: Bytes::new() };
+        Arc::new(Event { key: format!("{PREFIX}{name}").into(), revision: 6, create_revision: 2, kind })
+    };
+    let events = ["n/a", "n/b", "n/c"].map(deleted).into();
+    send.send(Batch { events, revision: 6 }).await.unwrap();
+    cache.applied(6).await.unwrap();
+    assert_eq!([all.woken(), one.woken(), other.woken()], [1, 1, 0]);
+    for watcher in [&mut all.watcher, &mut one.watcher] {
+        let end = watcher.next().await;
+        assert!(matches!(end, Some(Err(CacheError::Expired { requested: 5, oldest: 6 }))), "{end:?}");
+    }
+    assert_eq!((other.look(), other.watcher.progress()), (None, 6));
+    assert_eq!(names(&cache.list_at(PREFIX, PREFIX, 6).unwrap()), ["n/d"]);
+    assert!(cache.list_at(PREFIX, PREFIX, 5).is_err());
+    assert_eq!(cache.stats().window_events, 0);
+}
+
+#[tokio::test]
+async fn a_difference_has_room_for_what_was_deleted_at_once() {
+    let store = Memory::new();
+    for name in ["n/a", "n/b", "n/c"] {
+        put(&store, PREFIX, name, "1").await;
+    }
+    let cache = start(&store).await;
+    let gone = |revision| resync::difference(&cache.shared, Range { items: Vec::new(), revision });
+    let revisions: Vec<_> = gone(5).unwrap().iter().map(|event| event.revision).collect();
+    assert_eq!(revisions, [5, 5, 5]);
+    assert!(gone(4).is_err(), "this is another history");
 }
 
 /// All results, the futures being polled together.
