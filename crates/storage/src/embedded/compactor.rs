@@ -70,15 +70,15 @@ impl Compactor {
     /// is being made.
     pub(super) fn begin(&mut self, index: Arc<Index>) {
         let at = index.oldest();
-        self.start(index, at, checkpoint::save);
+        self.start(index, at, checkpoint::save, "cannot finish a checkpoint");
     }
 
     /// Begins one of a kept revision that needs little room.
     pub(super) fn begin_squeeze(&mut self, index: Arc<Index>, at: Revision) {
-        self.start(index, at, checkpoint::squeeze);
+        self.start(index, at, checkpoint::squeeze, "cannot make room");
     }
 
-    fn start(&mut self, index: Arc<Index>, at: Revision, make: Make) {
+    fn start(&mut self, index: Arc<Index>, at: Revision, make: Make, complaint: &'static str) {
         self.finish();
         let (folder, part_bytes, failed) = (self.folder.clone(), self.options.part_bytes, self.failed);
         let mut manifest = self.manifest.clone();
@@ -92,7 +92,7 @@ impl Compactor {
             if let Err(error) = &made
                 && !failed
             {
-                tracing::error!(error = chain(error), "cannot finish a checkpoint, older files are kept");
+                tracing::error!(error = chain(error), "{complaint}, older files are kept");
             }
             (manifest, made.is_err())
         };
