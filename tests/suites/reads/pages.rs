@@ -77,7 +77,7 @@ fn limits_are_read_as_upstream_reads_them() {
         for name in ["a", "b"] {
             create(&admin, CONFIG_MAPS, &config_map(name, "1"));
         }
-        for limit in ["", "0", "-1", "2", "500", "9223372036854775807"] {
+        for limit in ["0", "-1", "2", "500", "9223372036854775807"] {
             let list = admin.get(format!("{CONFIG_MAPS}?limit={limit}")).expect(200);
             assert_eq!((joined(&list).as_str(), token(&list)), ("a,b", None), "{limit}");
         }
@@ -85,6 +85,7 @@ fn limits_are_read_as_upstream_reads_them() {
             let message = format!("strconv.ParseInt: parsing {limit:?}: {why}");
             refuse(&admin, &[(&format!("{CONFIG_MAPS}?limit={limit}"), (400, "BadRequest", &message))]);
         };
+        refused("", "invalid syntax");
         refused("many", "invalid syntax");
         refused("1.5", "invalid syntax");
         refused("9223372036854775808", "value out of range");
