@@ -42,7 +42,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Status> {
         source,
         base: scope.base,
         max_scanned: if scope.one { 1 } else { usize::MAX },
-        limit: options.page_limit().unwrap_or(usize::MAX),
+        limit: options.limit.unwrap_or(usize::MAX),
         left,
         sent: 0,
         next: Next::Head(after.into()),
