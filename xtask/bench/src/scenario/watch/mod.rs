@@ -57,18 +57,19 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     crate::progress("open connections and watches");
     server.namespace(NAMESPACE).await?;
     let writer = Updater::new(&server.target, NAMESPACE, "one").await?;
-    let path = format!("{}/one", collection(NAMESPACE));
-    let connect = async || Getter::clients(&server.target, Protocol::Http2, &path, CONNECTIONS).await;
-    let connection = connection_cost(&server.process, connect).await?;
     let path = format!("{}?watch=true&allowWatchBookmarks=true", collection(NAMESPACE));
     let watch = async |to: &mut Connection| to.ask(Method::GET, &path, None).await;
-    let mut ours = Side::open(bench, (&server.process, &server.target), writer, connection, watch).await?;
+    let mut ours = Side::open(bench, (&server.process, &server.target), writer, watch).await?;
+    let path = format!("{}/one", collection(NAMESPACE));
+    let connect = async || Getter::clients(&server.target, Protocol::Http2, &path, CONNECTIONS).await;
+    // After the watches: memory that closed connections gave back would hide what watches take.
+    ours.cost.connection = connection_cost(&server.process, connect).await?;
 
     let writer = Putter::clients(&etcd.target, "/watch/", 1, true).await?.pop().context("make a writer")?;
-    let connect = async || Ranger::clients(&etcd.target, "/watch/0", CONNECTIONS).await;
-    let connection = connection_cost(&etcd.process, connect).await?;
     let watch = async |to: &mut Connection| Etcd::watch(to, "/watch/").await;
-    let mut peer = Side::open(bench, (&etcd.process, &etcd.target), writer, connection, watch).await?;
+    let mut peer = Side::open(bench, (&etcd.process, &etcd.target), writer, watch).await?;
+    let connect = async || Ranger::clients(&etcd.target, "/watch/0", CONNECTIONS).await;
+    peer.cost.connection = connection_cost(&etcd.process, connect).await?;
 
     let (mut our_turns, mut peer_turns) = (Vec::new(), Vec::new());
     for round in 1..=bench.scale.rounds {
@@ -105,7 +106,6 @@ impl<'a, C: Client> Side<'a, C> {
         bench: &Bench,
         (process, target): (&'a Process, &Target),
         writer: C,
-        connection: f64,
         watch: impl AsyncFn(&mut Connection) -> anyhow::Result<Response<Incoming>>,
     ) -> anyhow::Result<Self> {
         let (connections, each) = bench.scale.watchers;
@@ -113,7 +113,7 @@ impl<'a, C: Client> Side<'a, C> {
         tokio::time::sleep(REST).await;
         let before = process.memory()?.anonymous;
         let fan = Fan::open(connections, each, watch).await?;
-        let cost = Cost { connection, watcher: 0.0 };
+        let cost = Cost { connection: 0.0, watcher: 0.0 };
         let mut own = Self { process, writer, written: 0, fan, cost };
         own.turn(Duration::ZERO).await?;
         tokio::time::sleep(REST).await;
