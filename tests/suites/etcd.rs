@@ -1,5 +1,7 @@
 //! Several servers over one etcd, which comes and goes.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Mutex;

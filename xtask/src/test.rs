@@ -83,7 +83,15 @@ fn soak(cargo: &mut Command, rounds: usize, report: &Path) -> anyhow::Result<()>
         std::fs::remove_file(report).with_context(|| format!("remove {}", report.display()))?;
     }
     cargo.env("ROUNDS", rounds.to_string()).env("SOAK_REPORT", report);
-    cargo.args(["--", "--nocapture", "--test-threads=1", "crash::kill", "faults::torn", "a_load_"]);
+    cargo.args([
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+        "crash::kill",
+        "faults::torn",
+        "a_load_",
+        "etcd::load",
+    ]);
     Ok(())
 }
 
