@@ -7,6 +7,7 @@ use detectviz_schema::columns::Columns;
 use detectviz_storage::cache::Cache;
 use detectviz_storage::{Compare, Op, Store, Txn};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 use crate::admission::AdmissionChain;
 use crate::metrics::WatchCounts;
@@ -38,6 +39,8 @@ pub struct Resource {
     /// Tells it from every other resource that this process has served.
     pub(crate) number: u32,
     pub(crate) watches: WatchCounts,
+    /// Places for lists that the store reads from its history, each of which is a copy of its own.
+    pub(crate) history_reads: Arc<Semaphore>,
 }
 
 impl Resource {

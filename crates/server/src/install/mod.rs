@@ -14,6 +14,7 @@ use detectviz_storage::keys::resource_prefix;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Semaphore;
 
 use crate::admission::AdmissionChain;
 use crate::metrics::WatchCounts;
@@ -23,6 +24,8 @@ use crate::strategy::Strategy;
 
 /// The number of the next resource.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+/// The most lists of one resource that are read from the store's history at once.
+const HISTORY_READS: usize = 16;
 
 /// Makes resources of definitions.
 pub struct Installer {
@@ -99,6 +102,7 @@ impl Installer {
                     max_body_bytes: self.max_body_bytes,
                     number: NUMBER.fetch_add(1, Ordering::Relaxed),
                     watches: WatchCounts::default(),
+                    history_reads: Arc::new(Semaphore::new(HISTORY_READS)),
                 })
             })
             .collect()

@@ -9,6 +9,8 @@ use detectviz_api::{Reason, Status};
 use detectviz_storage::StoreError;
 use detectviz_storage::cache::CacheError;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::list::Scope;
 use super::source::Source;
@@ -89,6 +91,16 @@ impl Call {
         Source::Cached(self.resource.backend.cache.list(&self.resource.prefix, &scope.within))
     }
 
+    /// A place for a list from the store's history: unlike a snapshot of the cache it is a copy, which lasts as long as its
+    /// reader takes.
+    fn history_place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.resource.history_reads).try_acquire_owned().map_err(|_| {
+            let message =
+                "too many lists at old versions are being read: finish them, or list the newest state";
+            Status::failure(Reason::TooManyRequests, message).retry_after(1)
+        })
+    }
+
     /// The state at a revision, from the cache or, where it has forgotten, from the store's history.
     async fn source_at(
         &self,
@@ -103,14 +115,17 @@ impl Call {
             Err(CacheError::Expired { .. }) => {}
             Err(fault) => return Err(cache_fault(fault)),
         }
+        let place = self.history_place()?;
         let range = match most {
             // One more shows whether there is another page.
             Some(most) => store.page(&scope.within, after, most.saturating_add(1), revision).await,
             None => store.range(&scope.within, Some(revision)).await,
         };
-        range.map(|range| Source::Stored { range, whole: most.is_none() }).map_err(|fault| match fault {
-            StoreError::Compacted { .. } => Status::failure(Reason::Expired, LIST_TOO_OLD),
-            fault => store_fault(fault),
+        range.map(|range| Source::Stored { range, whole: most.is_none(), _place: place }).map_err(|fault| {
+            match fault {
+                StoreError::Compacted { .. } => Status::failure(Reason::Expired, LIST_TOO_OLD),
+                fault => store_fault(fault),
+            }
         })
     }
 }
@@ -170,7 +185,7 @@ mod tests {
     use detectviz_storage::memory::Memory;
     use detectviz_storage::{Compare, Op, Store as _, Txn};
     use proptest::prelude::*;
-    use std::sync::Arc;
+    use tokio::sync::Semaphore;
 
     const BASE: &str = "/registry/core/configmaps/root/default/";
 
@@ -235,7 +250,8 @@ mod tests {
             runtime.block_on(async {
                 let (store, cache) = stored().await;
                 let cached = Source::Cached(cache.list("/registry/core/configmaps/root/", BASE));
-                let stored = Source::Stored { range: store.range(BASE, None).await.unwrap(), whole: true };
+                let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+                let stored = Source::Stored { range: store.range(BASE, None).await.unwrap(), whole: true, _place: place };
                 for source in [cached, stored] {
                     let inside = source.after(&format!("{BASE}{after}")).all(|object| object.key.starts_with(BASE));
                     prop_assert!(inside, "{after:?}");

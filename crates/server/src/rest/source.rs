@@ -4,6 +4,7 @@
 use detectviz_storage::cache::{Listing, Object};
 use detectviz_storage::{KeyValue, Range};
 use std::borrow::Cow;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The objects of one revision.
 pub(super) enum Source {
@@ -15,6 +16,8 @@ pub(super) enum Source {
         range: Range,
         /// Whether these are all objects.
         whole: bool,
+        /// Held for as long as the copy is.
+        _place: OwnedSemaphorePermit,
     },
 }
 
