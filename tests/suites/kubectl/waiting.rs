@@ -2,7 +2,15 @@
 
 use super::labeled;
 use super::requests::Answered;
-use detectviz_tests::{Line, every_line, wait_until};
+use detectviz_tests::{Line, Server, every_line, wait_until};
+
+/// Returns once the server has opened a watch since `before`.
+fn watched(server: &Server, before: &Answered) {
+    wait_until("kubectl watches", || match Answered::since(server, before).of("watch", 200) {
+        0 => Err("no watch"),
+        _ => Ok(()),
+    });
+}
 
 #[test]
 fn a_watch_shows_what_is_added_and_deleted() {
@@ -34,10 +42,7 @@ fn watch_only_shows_nothing_of_what_was_there() {
         labeled(&server, "first", "app=web", "x");
         let before = Answered::so_far(&server);
         let mut watch = server.kubectl("get cm --watch-only -l app=web -o name").start();
-        wait_until("the watch is open", || match Answered::since(&server, &before).of("watch", 200) {
-            0 => Err("no watch"),
-            _ => Ok(()),
-        });
+        watched(&server, &before);
         server.kubectl("create configmap other").ok();
         labeled(&server, "second", "app=web", "x");
         assert_eq!(watch.next_line().unwrap(), "configmap/second");
@@ -48,7 +53,10 @@ fn watch_only_shows_nothing_of_what_was_there() {
 fn wait_for_delete_returns_once_it_is_gone() {
     every_line(|server| {
         server.kubectl("create configmap doomed").ok();
+        let before = Answered::so_far(&server);
         let mut waiting = server.kubectl("wait --for=delete configmap/doomed --timeout=60s").start();
+        // The old line fails where the object has gone before it looks.
+        watched(&server, &before);
         let deleted = server.kubectl("delete cm doomed").ok();
         assert!(deleted.starts_with("configmap \"doomed\" deleted"), "{deleted}");
         assert_eq!(waiting.code(), 0, "{:?}", waiting.errors());
@@ -79,10 +87,7 @@ fn wait_for_a_field_returns_once_it_has_the_value() {
         let before = Answered::so_far(&server);
         let mut waiting =
             server.kubectl("wait --for=jsonpath={.data.ready}=yes cm/slow --timeout=60s").start();
-        wait_until("kubectl watches", || match Answered::since(&server, &before).of("watch", 200) {
-            0 => Err("no watch"),
-            _ => Ok(()),
-        });
+        watched(&server, &before);
         server.kubectl("patch cm slow --type merge -p").arg(r#"{"data":{"ready":"yes"}}"#).ok();
         assert_eq!(waiting.code(), 0, "{:?}", waiting.errors());
     });

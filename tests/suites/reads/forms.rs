@@ -98,13 +98,12 @@ fn a_long_list_is_whole_in_every_form() {
         let plain = admin.get(CONFIG_MAPS);
         assert!(plain.header("content-length").is_none() && plain.body.len() > 300_000);
         assert_eq!(names(&plain.json()), expected);
-        let same = |answer: &Answer, body: &Value| {
-            assert_eq!(*body, plain.json(), "{}", answer.header("vary").is_some())
-        };
-        let yaml = accept(&admin, CONFIG_MAPS, YAML);
-        same(&yaml, &read(&yaml));
+        // The list's own version moves on with any write to the store: where servers share etcd, each renews a Lease.
+        let items = plain.json()["items"].take();
+        let same = |list: &Value| assert!(list["items"] == items, "{:?}", names(list));
+        same(&read(&accept(&admin, CONFIG_MAPS, YAML)));
         let pretty = admin.get(format!("{CONFIG_MAPS}?pretty=true"));
-        same(&pretty, &pretty.json());
+        same(&pretty.json());
         assert!(pretty.text().starts_with("{\n  \"kind\": \"ConfigMapList\",\n"), "{pretty}");
         let gzip = |path: &str, accept: &str, coding: &str| {
             let request =
@@ -117,13 +116,12 @@ fn a_long_list_is_whole_in_every_form() {
             assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
             let mut body = Vec::new();
             GzDecoder::new(&answer.body[..]).read_to_end(&mut body).unwrap();
-            let unpacked = if form == YAML { &yaml.body } else { &plain.body };
-            assert!(
-                body == *unpacked && answer.body.len() < body.len() / 5,
-                "{} of {}",
-                answer.body.len(),
-                body.len()
-            );
+            let list = match form {
+                YAML => yaml_serde::from_slice(&body).unwrap(),
+                _ => serde_json::from_slice(&body).unwrap(),
+            };
+            same(&list);
+            assert!(answer.body.len() < body.len() / 5, "{} of {}", answer.body.len(), body.len());
         }
         for (path, coding) in [
             (CONFIG_MAPS.to_owned(), "gzip;q=0"),
