@@ -92,6 +92,22 @@ pub struct Subresources {
     /// `/status`: a write of the object keeps the status, a write of the status keeps all else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
+    /// `/scale`: how many of something the object asks for, as an `autoscaling/v1` `Scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+}
+
+/// Where an object says what its `Scale` says; paths with a leading dot, such as `.spec.replicas`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scale {
+    /// The number that is asked for.
+    pub spec_replicas_path: String,
+    /// The number that is there.
+    pub status_replicas_path: String,
+    /// The selector of what is counted, as text or as a `LabelSelector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector_path: Option<String>,
 }
 
 /// A column of a table.

@@ -42,6 +42,13 @@ pub trait Strategy: Send + Sync {
         let _ = object;
     }
 
+    /// How many seconds an object that is deleted is given to end, when `asked` says how many the client wants. `None` for
+    /// kinds that nothing runs for: they are not given any.
+    fn grace_seconds(&self, object: &Value, asked: Option<i64>) -> Option<i64> {
+        let _ = (object, asked);
+        None
+    }
+
     /// Whether something still holds the object, so that a delete only marks it.
     fn is_held(&self, object: &Value) -> bool {
         meta::has_finalizers(object)
