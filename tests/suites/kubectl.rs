@@ -1,5 +1,7 @@
 //! What a person does with kubectl of each line, which is strict about a server in ways that nobody writes down.
 
+mod applying;
+mod changing;
 mod get;
 mod published;
 mod requests;
