@@ -28,7 +28,13 @@ pub type Reset<'a> = &'a [&'a [&'a str]];
 
 impl CompiledVersion {
     /// Keeps the books of a create (`live` is `None`), an update or a patch that is no apply: writes `managedFields` of `new`.
-    pub fn manage_update(&self, live: Option<&Value>, new: &mut Value, writer: &Writer<'_>, reset: Reset<'_>) {
+    pub fn manage_update(
+        &self,
+        live: Option<&Value>,
+        new: &mut Value,
+        writer: &Writer<'_>,
+        reset: Reset<'_>,
+    ) {
         let _ = (live, new, writer, reset);
     }
 
