@@ -129,13 +129,14 @@ async fn a_write_of_the_status_takes_the_status_alone_and_the_main_one_all_else(
 #[tokio::test]
 async fn dry_runs_change_nothing() {
     let world = World::start().await;
-    let dry = world.send("POST", &format!("{WIDGETS}?dryRun=All"), JSON, widget("w", json!({})).to_string());
+    let collection = format!("{WIDGETS}?dryRun=All");
+    let dry = world.send("POST", &collection, JSON, widget("w", json!({})).to_string());
     let dry = dry.await.expect(201);
     assert!(dry["metadata"]["uid"].is_string() && dry["metadata"].get("resourceVersion").is_none());
     assert_eq!(world.get(&at("w")).await.code, 404);
     let created = world.create(&widget("w", json!({}))).await.expect(201);
     let taken =
-        world.send("POST", &format!("{WIDGETS}?dryRun=All"), JSON, widget("w", json!({})).to_string());
+        world.send("POST", &collection, JSON, widget("w", json!({})).to_string());
     assert_eq!(taken.await.refused(409), "widgets.e.org \"w\" already exists");
     let path = format!("{}?dryRun=All", at("w"));
     let patched = world.patch(&path, MERGE, &json!({"spec": {"text": "x"}})).await.expect(200);
