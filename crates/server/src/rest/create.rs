@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Call;
 use super::change::{Attempt, bytes};
-use super::metadata::{dedup_owners, wipe};
+use super::metadata::wipe;
 use super::object::served;
 use super::write::{Draft, Write, Written, refuse_strictly};
 use crate::admission::{Attributes, Operation, Options};
@@ -37,7 +37,6 @@ impl Write<'_> {
         if !matches!(meta::resource_version(&draft.object), "" | "0") {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        draft.warnings.extend(dedup_owners(&mut draft.object, false));
         self.begin(&mut draft.object)?;
         self.manage(None, &mut draft.object);
         self.mutate(Operation::Create, &mut draft, None).await?;

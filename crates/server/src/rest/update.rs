@@ -6,7 +6,6 @@ use detectviz_core::http::{Body, Response};
 use serde_json::Value;
 
 use super::change::Intent;
-use super::metadata::dedup_owners;
 use super::write::Write;
 use super::{Call, scale};
 use crate::resource::Part;
@@ -14,16 +13,14 @@ use crate::resource::Part;
 pub(super) async fn update(call: Call, body: Body, part: Part) -> Result<Response, Status> {
     let write = Write::new(&call, part, WriteKind::Update)?;
     let output = call.output()?;
-    let mut incoming = call.incoming(body, write.form).await?;
+    let incoming = call.incoming(body, write.form).await?;
     call.check_name(&incoming.object)?;
     call.check_namespace(&incoming.object)?;
-    let warning = dedup_owners(&mut incoming.object, false);
     let intent = Intent::Replace(incoming.object, incoming.duplicates);
-    let mut written = match part {
+    let written = match part {
         Part::Scale => scale::change(&write, intent).await?,
         Part::Whole | Part::Fields(_) => write.change(intent).await?,
     };
-    written.warnings.splice(0..0, warning);
     written.respond(&call, &output)
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Form<'a> {
 pub(super) struct Write<'a> {
     pub(super) call: &'a Call,
     pub(super) part: Part,
+    kind: WriteKind,
     pub(super) form: Form<'a>,
     pub(super) options: WriteOptions,
     manager: String,
@@ -100,7 +101,7 @@ impl<'a> Write<'a> {
         let options = WriteOptions::parse(&call.context.info.query, kind)?;
         let user_agent = call.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let manager = options.manager(user_agent.unwrap_or_default()).into_owned();
-        Ok(Self { call, part, form: call.form(part), options, manager, now: timestamp::now() })
+        Ok(Self { call, part, kind, form: call.form(part), options, manager, now: timestamp::now() })
     }
 
     /// The object that was read, pruned, defaulted and held against its schema. `found` are the fields that stood twice;
@@ -115,15 +116,18 @@ impl<'a> Write<'a> {
             let message = format!("the object is nested more than {} levels deep", meta::MAX_DEPTH);
             return Err(Status::bad_request(message));
         }
+        let patched = self.kind != WriteKind::Create && self.kind != WriteKind::Update;
+        let twice = dedup_owners(&mut object, patched);
         let admitted = self.form.version.admit(&mut object);
         let unknown = admitted.unknown.iter().map(|path| format!("unknown field {path:?}"));
-        let warnings: Vec<String> = match self.options.field_validation {
+        let mut warnings: Vec<String> = match self.options.field_validation {
             FieldValidation::Ignore => Vec::new(),
             _ => found.iter().cloned().chain(unknown).collect(),
         };
         if self.options.field_validation == FieldValidation::Strict && !warnings.is_empty() {
             return Err(refuse(&format!("strict decoding error: {}", warnings.join(", ")), &object));
         }
+        warnings.extend(twice);
         let causes = self.concerned(admitted.causes);
         if self.part != Part::Scale {
             self.call.resource.strategy.normalize(&mut object);
@@ -139,6 +143,10 @@ impl<'a> Write<'a> {
                 .strip_prefix(field)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
+        // Owners of one uid may differ in other fields, as upstream has it.
+        causes.retain(|cause| {
+            cause.reason != "FieldValueDuplicate" || !cause.field.starts_with("metadata.ownerReferences")
+        });
         match self.part {
             Part::Whole if self.call.resource.has_status() => {
                 causes.retain(|cause| !inside(cause, "status"));
@@ -208,11 +216,11 @@ impl<'a> Write<'a> {
         admission.mutate(&mut attributes).await?;
         if let Some(before) = before {
             self.restore_books(draft, before);
+            let mutated = true;
+            draft.warnings.extend(dedup_owners(&mut draft.object, mutated));
             let admitted = self.form.version.admit(&mut draft.object);
             draft.causes = self.concerned(admitted.causes);
         }
-        let mutated = true;
-        draft.warnings.extend(dedup_owners(&mut draft.object, mutated));
         Ok(())
     }
 

@@ -135,8 +135,7 @@ async fn dry_runs_change_nothing() {
     assert!(dry["metadata"]["uid"].is_string() && dry["metadata"].get("resourceVersion").is_none());
     assert_eq!(world.get(&at("w")).await.code, 404);
     let created = world.create(&widget("w", json!({}))).await.expect(201);
-    let taken =
-        world.send("POST", &collection, JSON, widget("w", json!({})).to_string());
+    let taken = world.send("POST", &collection, JSON, widget("w", json!({})).to_string());
     assert_eq!(taken.await.refused(409), "widgets.e.org \"w\" already exists");
     let path = format!("{}?dryRun=All", at("w"));
     let patched = world.patch(&path, MERGE, &json!({"spec": {"text": "x"}})).await.expect(200);
