@@ -104,7 +104,9 @@ impl Apply<'_> {
             return Ok(());
         }
         let managed = others.iter().fold(own.clone(), |all, entry| all.union(entry.fields.clone()));
-        prune(Type::of(self.root), merged, last, managed)
+        prune(Type::of(self.root), merged, last, &managed)?;
+        // An empty list is nobody's, so it may have gone; but it stands in the configuration.
+        merge(Type::of(self.root), merged, self.config)
     }
 
     fn check_conflicts(&self, others: &[Entry<'_>], changed: &Set<'_>) -> Result<(), ApplyError> {

@@ -18,10 +18,6 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.removed.is_empty()
-    }
-
     /// Leaves out what the server resets.
     pub(super) fn without(mut self, reset: &Set<'_>) -> Self {
         self.set.remove_below(reset);

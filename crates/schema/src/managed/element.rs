@@ -153,10 +153,32 @@ fn write_canonical(value: &Value, text: &mut String) {
     match value {
         Value::String(value) => write_string(value, text),
         Value::Number(number) => write_number(number, text),
-        other => {
-            let _ = write!(text, "{other}");
+        Value::Array(items) => write_all(items, "[]", text, write_canonical),
+        Value::Object(fields) => write_all(fields, "{}", text, |(name, value), text| {
+            write_string(name, text);
+            text.push(':');
+            write_canonical(value, text);
+        }),
+        Value::Null | Value::Bool(_) => {
+            let _ = write!(text, "{value}");
         }
     }
+}
+
+fn write_all<T>(
+    parts: impl IntoIterator<Item = T>,
+    brackets: &str,
+    text: &mut String,
+    write: impl Fn(T, &mut String),
+) {
+    text.push_str(&brackets[..1]);
+    for (place, part) in parts.into_iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        write(part, text);
+    }
+    text.push_str(&brackets[1..]);
 }
 
 fn write_string(value: &str, text: &mut String) {
