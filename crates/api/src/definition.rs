@@ -152,6 +152,10 @@ pub struct Extensions {
     pub allow_unconditional_update: bool,
     /// Whether the kind has a protobuf encoding: `x-protobuf-field` numbers stand in the schema.
     pub protobuf: bool,
+    /// Whether objects count their generations: any change but of metadata and status is a new one.
+    pub generation: bool,
+    /// Whether a user made the definition: there is no strategic merge patch of its objects then.
+    pub custom: bool,
 }
 
 /// What names must be like.

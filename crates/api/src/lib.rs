@@ -17,6 +17,7 @@ pub mod resource;
 pub mod selector;
 pub mod status;
 pub mod timestamp;
+mod write_options;
 
 pub use identity::Identity;
 pub use request_info::{RequestInfo, Verb};

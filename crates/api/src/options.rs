@@ -6,6 +6,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use crate::query::Query;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::status::{Cause, Status};
+pub use crate::write_options::{FieldValidation, WriteKind, WriteOptions};
 
 /// How a list's `resourceVersion` is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,54 +186,6 @@ fn why_no_number(fault: &ParseIntError) -> &'static str {
     match fault.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
         _ => "invalid syntax",
-    }
-}
-
-/// What happens to unknown and duplicate fields of a written object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FieldValidation {
-    /// They are dropped silently.
-    Ignore,
-    /// They are dropped, with a `Warning` header each. The default, as upstream since 1.27.
-    #[default]
-    Warn,
-    /// The request is refused.
-    Strict,
-}
-
-/// The options of create, update and patch.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Do everything but the write.
-    pub dry_run: bool,
-    /// Who manages the written fields.
-    pub field_manager: String,
-    /// What happens to fields that the schema does not know.
-    pub field_validation: FieldValidation,
-}
-
-impl WriteOptions {
-    /// Reads the options of a write.
-    ///
-    /// # Errors
-    /// 422 with the field at fault.
-    pub fn parse(query: &Query) -> Result<Self, Status> {
-        let field_validation = match query.get("fieldValidation") {
-            None | Some("") => FieldValidation::default(),
-            Some("Ignore") => FieldValidation::Ignore,
-            Some("Warn") => FieldValidation::Warn,
-            Some("Strict") => FieldValidation::Strict,
-            Some(other) => {
-                return Err(unsupported(
-                    "CreateOptions",
-                    "fieldValidation",
-                    other,
-                    "\"Ignore\", \"Strict\", \"Warn\"",
-                ));
-            }
-        };
-        let field_manager = query.get("fieldManager").unwrap_or_default().to_owned();
-        Ok(Self { dry_run: dry_run(query, "CreateOptions")?, field_manager, field_validation })
     }
 }
 
@@ -417,18 +370,5 @@ mod tests {
         ] {
             assert_eq!(list(query, false).unwrap().exact_version(), exact, "{query}");
         }
-    }
-
-    #[test]
-    fn write_options_are_read() {
-        let parse = |text: &str| WriteOptions::parse(&Query::parse(Some(text)).unwrap());
-        let options = parse("dryRun=All&fieldValidation=Strict&fieldManager=me").unwrap();
-        assert!(
-            options.dry_run
-                && options.field_validation == FieldValidation::Strict
-                && options.field_manager == "me"
-        );
-        assert_eq!(parse("dryRun=Some").unwrap_err().code, 422);
-        assert_eq!(parse("fieldValidation=Loose").unwrap_err().code, 422);
     }
 }

@@ -1,6 +1,6 @@
 //! Whatever a client sends in a request line, a header or a patch is read or refused, and never more than that.
 
-use detectviz_api::options::{ListOptions, WriteOptions};
+use detectviz_api::options::{ListOptions, WriteKind, WriteOptions};
 use detectviz_api::query::{Query, go_duration, percent_decode};
 use detectviz_api::selector::{FieldSelector, LabelSelector};
 use detectviz_api::{RequestInfo, negotiate, patch};
@@ -60,7 +60,7 @@ proptest! {
         for outcome in [ListOptions::parse(&query, true).err(), ListOptions::parse(&query, false).err()] {
             prop_assert!(outcome.is_none_or(|status| matches!(status.code, 400 | 422)));
         }
-        prop_assert!(WriteOptions::parse(&query).err().is_none_or(|status| status.code == 422));
+        prop_assert!(WriteOptions::parse(&query, WriteKind::Patch).err().is_none_or(|status| status.code == 422));
     }
 
     #[test]

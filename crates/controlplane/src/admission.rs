@@ -9,6 +9,8 @@ use detectviz_storage::cache::Cache;
 use detectviz_storage::keys::{object_key, resource_prefix};
 use std::sync::Arc;
 
+use crate::strategies::namespaces::SYSTEM as IMMORTAL;
+
 /// What a namespace's life allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamespaceState {
@@ -22,7 +24,7 @@ pub enum NamespaceState {
 pub type NamespaceLookup = Arc<dyn Fn(&str) -> Option<NamespaceState> + Send + Sync>;
 
 /// Refuses creates in namespaces that are missing or terminating; updates and deletes are let through, so that such
-/// a namespace can be emptied. Upstream's `NamespaceLifecycle`.
+/// a namespace can be emptied. Refuses to delete the namespaces that are always there. Upstream's `NamespaceLifecycle`.
 pub struct NamespaceLifecycle {
     lookup: NamespaceLookup,
     /// What the lookup reads, if it has to be waited for.
@@ -60,10 +62,18 @@ impl NamespaceLifecycle {
 
 #[async_trait]
 impl Admission for NamespaceLifecycle {
+    fn mutates(&self) -> bool {
+        false
+    }
+
     /// Before anything is validated, as upstream: a missing namespace is reported before a faulty object.
     async fn mutate(&self, attributes: &mut Attributes<'_>) -> Result<(), Status> {
         let Some(resource) = &attributes.info.resource else { return Ok(()) };
         let is_namespace = resource.gvr.group.is_empty() && &*resource.gvr.resource == "namespaces";
+        if is_namespace && attributes.operation == Operation::Delete && IMMORTAL.contains(&attributes.name())
+        {
+            return Err(immortal(attributes.name()));
+        }
         if attributes.operation != Operation::Create || is_namespace {
             return Ok(());
         }
@@ -72,7 +82,7 @@ impl Admission for NamespaceLifecycle {
             Some(NamespaceState::Active) => Ok(()),
             None => Err(Status::not_found("", "namespaces", namespace)),
             Some(NamespaceState::Terminating) => {
-                let name = match meta::name(attributes.object) {
+                let name = match attributes.name() {
                     "" => meta::field(attributes.object, "generateName"),
                     name => name,
                 };
@@ -80,6 +90,12 @@ impl Admission for NamespaceLifecycle {
             }
         }
     }
+}
+
+/// 403 for the deletion of a namespace that is always there.
+fn immortal(name: &str) -> Status {
+    let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+    Status::failure(Reason::Forbidden, message).about("", "namespaces", name)
 }
 
 /// 403 for a create in a namespace that is going; clients match the cause's reason.
@@ -98,7 +114,9 @@ fn terminating(group: &str, resource: &str, name: &str, namespace: &str) -> Stat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use detectviz_api::options::WriteOptions;
     use detectviz_api::{Identity, RequestInfo};
+    use detectviz_server::admission::Options;
     use serde_json::json;
 
     async fn admit(path: &str, operation: Operation) -> Result<(), Status> {
@@ -110,8 +128,9 @@ mod tests {
         let info = RequestInfo::parse(&http::Method::POST, path, None).unwrap();
         let identity = Identity::loopback();
         let mut object = json!({"metadata": {"generateName": "a-"}});
-        let (object, old, dry_run) = (&mut object, None, false);
-        let mut attributes = Attributes { info: &info, identity: &identity, operation, object, old, dry_run };
+        let write = WriteOptions::default();
+        let (object, old, options) = (&mut object, None, Options::Write(&write));
+        let mut attributes = Attributes { info: &info, identity: &identity, operation, object, old, options };
         NamespaceLifecycle::new(lookup).mutate(&mut attributes).await
     }
 
@@ -127,6 +146,17 @@ mod tests {
             "widgets.e.org \"a-\" is forbidden: unable to create new content in namespace going because it is being terminated"
         );
         assert_eq!(going.details.unwrap().causes[0].reason, "NamespaceTerminating");
+    }
+
+    #[tokio::test]
+    async fn system_namespaces_stay() {
+        for name in IMMORTAL {
+            let refusal = admit(&format!("/api/v1/namespaces/{name}"), Operation::Delete).await.unwrap_err();
+            let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+            assert_eq!((refusal.code, refusal.message), (403, message));
+        }
+        assert_eq!(admit("/api/v1/namespaces/other", Operation::Delete).await, Ok(()));
+        assert_eq!(admit("/api/v1/namespaces/default/configmaps/default", Operation::Delete).await, Ok(()));
     }
 
     #[tokio::test]

@@ -137,6 +137,7 @@ impl Fake {
         if self.0.objects.lock().unwrap().contains_key(&key) {
             return Err(Status::already_exists(group, plural, &name));
         }
+        strategy(group, plural).normalize(&mut object);
         strategy(group, plural).prepare_create(&mut object);
         let causes = strategy(group, plural).validate(&object);
         if !causes.is_empty() {
@@ -164,6 +165,7 @@ impl Fake {
             new = kept;
         } else {
             new["status"] = old["status"].clone();
+            rules.normalize(&mut new);
             rules.prepare_update(&mut new, &old);
         }
         if meta::is_deleting(&new) && !rules.is_held(&new) {

@@ -103,6 +103,7 @@ mod tests {
                 ];
                 for mut object in odd {
                     let old = object.clone();
+                    strategy.normalize(&mut object);
                     strategy.prepare_create(&mut object);
                     strategy.prepare_update(&mut object, &old);
                     strategy.prepare_delete(&mut object);

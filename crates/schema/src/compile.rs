@@ -223,6 +223,7 @@ impl<'a> Compiler<'a> {
             required: schema.required.clone(),
             values: self.values(schema, path)?,
             open: Node::is_open(schema),
+            atomic: rules::is_atomic_map(schema, kind, path)?,
             list: rules::list_type(schema, kind, items.as_deref(), path)?,
             items,
             bounds: rules::bounds(schema, path)?,
@@ -265,11 +266,13 @@ impl<'a> Compiler<'a> {
 
 /// The fragment `shared`, with what stands beside the `$ref` that names it.
 fn overlaid(shared: Arc<Node>, schema: &Schema) -> Arc<Node> {
-    if !schema.nullable && schema.default.is_none() {
+    let atomic = schema.map_type == "atomic";
+    if !schema.nullable && schema.default.is_none() && !atomic {
         return shared;
     }
     let mut node = Arc::unwrap_or_clone(shared);
     node.nullable |= schema.nullable;
+    node.atomic |= atomic;
     node.default = schema.default.clone().or(node.default);
     Arc::new(node)
 }

@@ -8,6 +8,7 @@ pub mod compile;
 pub mod decode;
 #[cfg(test)]
 mod fixture;
+pub mod managed;
 pub mod meta;
 mod node;
 pub mod openapi;

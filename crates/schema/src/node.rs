@@ -25,6 +25,8 @@ pub(crate) struct Node {
     pub(crate) values: Option<Arc<Node>>,
     /// Whether fields that are not named are kept as they are.
     pub(crate) open: bool,
+    /// Whether an object has one owner, whole, instead of one for each of its fields.
+    pub(crate) atomic: bool,
     /// What the items of a list are.
     pub(crate) items: Option<Arc<Node>>,
     pub(crate) list: ListType,

@@ -1,7 +1,8 @@
 //! The admission chain: what may change or refuse a write once it is known who writes what, and what is stored now.
 
 use async_trait::async_trait;
-use detectviz_api::{Identity, RequestInfo, Status};
+use detectviz_api::options::{DeleteOptions, WriteOptions};
+use detectviz_api::{Identity, RequestInfo, Status, meta};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -16,25 +17,64 @@ pub enum Operation {
     Delete,
 }
 
+/// The options of a write, as the client gave them.
+#[derive(Clone, Copy, Debug)]
+pub enum Options<'a> {
+    /// Of a create, an update or a patch.
+    Write(&'a WriteOptions),
+    /// Of a deletion.
+    Delete(&'a DeleteOptions),
+}
+
+impl Options<'_> {
+    /// Whether nothing will be stored.
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Write(options) => options.dry_run,
+            Self::Delete(options) => options.is_dry_run(),
+        }
+    }
+}
+
 /// One write on its way to the store.
 pub struct Attributes<'a> {
     /// What is asked; the same value that was authorized.
     pub info: &'a RequestInfo,
     /// Who asks.
     pub identity: &'a Identity,
-    /// What kind of write it is.
+    /// What kind of write it is. An apply that makes its object is a create.
     pub operation: Operation,
-    /// What will be stored; null for a deletion.
+    /// What will be stored; null for a deletion. Through `/scale` it is the `Scale`.
     pub object: &'a mut Value,
-    /// What is stored now; `None` for a create.
+    /// What is stored now, at the very revision that the write replaces; `None` for a create.
     pub old: Option<&'a Value>,
+    /// How the client wants it done.
+    pub options: Options<'a>,
+}
+
+impl Attributes<'_> {
     /// Whether nothing will be stored.
-    pub dry_run: bool,
+    pub fn is_dry_run(&self) -> bool {
+        self.options.is_dry_run()
+    }
+
+    /// The object's name: of the path, or, where that names a collection, of the object; empty while none is generated.
+    pub fn name(&self) -> &str {
+        match self.info.resource.as_ref().map_or("", |resource| resource.name.as_str()) {
+            "" => meta::name(self.old.unwrap_or(self.object)),
+            name => name,
+        }
+    }
 }
 
 /// One plugin of the chain.
 #[async_trait]
 pub trait Admission: Send + Sync {
+    /// Whether [`Self::mutate`] may change objects. What was changed is pruned, defaulted and checked again.
+    fn mutates(&self) -> bool {
+        true
+    }
+
     /// Changes the object, or refuses the write.
     ///
     /// # Errors
@@ -62,6 +102,11 @@ impl AdmissionChain {
     /// The chain of `plugins`.
     pub fn new(plugins: Vec<Arc<dyn Admission>>) -> Self {
         Self(plugins)
+    }
+
+    /// Whether any plugin may change objects.
+    pub fn mutates(&self) -> bool {
+        self.0.iter().any(|plugin| plugin.mutates())
     }
 
     /// Lets every plugin change the object.

@@ -1,6 +1,6 @@
 //! A resource as the server serves it: a compiled definition, its strategy, and where its objects are.
 
-use detectviz_api::definition::{Definition, Version};
+use detectviz_api::definition::{Definition, Scale, Version};
 use detectviz_api::{GroupVersionResource, Status};
 use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
@@ -28,6 +28,7 @@ pub struct Resource {
     pub definition: Arc<Definition>,
     /// Group, version and plural.
     pub gvr: GroupVersionResource,
+    pub(crate) api_version: String,
     pub(crate) version: CompiledVersion,
     pub(crate) declared: Version,
     pub(crate) columns: Columns,
@@ -51,7 +52,7 @@ impl Resource {
 
     /// The `apiVersion` of its objects.
     pub fn api_version(&self) -> String {
-        self.gvr.group_version().to_string()
+        self.api_version.clone()
     }
 
     /// Whether it has a `/status`.
@@ -70,7 +71,32 @@ impl Resource {
     }
 }
 
+/// What of an object a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it but the status, if it has one.
+    Whole,
+    /// These top-level fields.
+    Fields(&'static [&'static str]),
+    /// How many of something it asks for.
+    Scale,
+}
+
 impl Resource {
+    /// The part that `subresource` names; `None` when there is no such subresource.
+    pub(crate) fn part(&self, subresource: &str) -> Option<Part> {
+        match subresource {
+            "" => Some(Part::Whole),
+            "scale" if self.scale().is_some() => Some(Part::Scale),
+            other => self.subresource_fields(other).map(Part::Fields),
+        }
+    }
+
+    /// Where its objects say what their `Scale` says.
+    pub(crate) fn scale(&self) -> Option<&Scale> {
+        self.declared.subresources.as_ref()?.scale.as_ref()
+    }
+
     /// The top-level fields that a write of `subresource` may change; `None` when there is no such subresource.
     pub(crate) fn subresource_fields(&self, subresource: &str) -> Option<&'static [&'static str]> {
         match subresource {

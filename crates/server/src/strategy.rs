@@ -1,11 +1,18 @@
 //! What a schema cannot say of a resource. Every method has a default: a strategy says only what is special.
 
 use detectviz_api::{Cause, Status, meta};
+use detectviz_schema::managed::Reset;
 use serde_json::Value;
 use std::time::Duration;
 
 /// The special rules of one resource.
 pub trait Strategy: Send + Sync {
+    /// Brings an object that was just read into the form in which it is kept, before anybody's fields are counted:
+    /// what upstream's defaults and conversions do beyond a schema.
+    fn normalize(&self, object: &mut Value) {
+        let _ = object;
+    }
+
     /// Changes a new object before it is validated.
     fn prepare_create(&self, object: &mut Value) {
         let _ = object;
@@ -26,6 +33,12 @@ pub trait Strategy: Send + Sync {
     fn validate_update(&self, object: &Value, old: &Value) -> Vec<Cause> {
         let _ = old;
         self.validate(object)
+    }
+
+    /// What to tell the client of an object that is valid.
+    fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        let _ = (object, old);
+        Vec::new()
     }
 
     /// Whether the object may be deleted at all.
@@ -61,6 +74,19 @@ pub trait Strategy: Send + Sync {
 
     /// Subresources, besides `status`, that write the named top-level fields and keep all else.
     fn writable_subresource(&self, subresource: &str) -> Option<&'static [&'static str]> {
+        let _ = subresource;
+        None
+    }
+
+    /// Whether a write of `subresource` takes labels, annotations and the other metadata that clients own.
+    fn takes_metadata(&self, subresource: &str) -> bool {
+        let _ = subresource;
+        false
+    }
+
+    /// The fields that a write of `subresource` (empty for the object itself) does not take, hence does not own; `None` for
+    /// those that the definition says.
+    fn reset_fields(&self, subresource: &str) -> Option<Reset<'static>> {
         let _ = subresource;
         None
     }

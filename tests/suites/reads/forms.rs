@@ -200,7 +200,8 @@ fn writes_are_read_and_answered_in_yaml() {
         assert!(warning.unwrap().contains("duplicate field \\\"data.k\\\""));
         let (code, _, status) = send("PUT", &format!("{one}?fieldValidation=Strict"), YAML, twice);
         assert_eq!((code, &status["reason"]), (400, &json!("BadRequest")));
-        let message = "strict decoding error: duplicate field \"data.k\", unknown field \"more\"";
+        let message = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: \
+                       duplicate field \"data.k\", unknown field \"more\"";
         assert_eq!(status["message"], message);
         let (code, _, patched) =
             send("PATCH", &one, "application/merge-patch+json", r#"{"data":{"k":"three"}}"#);

@@ -128,7 +128,8 @@ fn bodies_of_other_types_are_415() {
         let one = format!("{CONFIG_MAPS}/a");
         let unknown = "the body of the request was in an unknown format - accepted media types include: ";
         let bodies = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
-        let patches = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+        let patches = "application/json-patch+json, application/merge-patch+json, \
+                       application/strategic-merge-patch+json, application/apply-patch+yaml";
         let groups = "/apis/apiregistration.k8s.io/v1/apiservices";
         for (method, path, kind, accepted) in [
             ("POST", CONFIG_MAPS, "application/xml", bodies),

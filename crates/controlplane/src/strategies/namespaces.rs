@@ -1,6 +1,6 @@
 //! Namespaces: one is held by its finalizers in `spec` until a controller has emptied it.
 
-use detectviz_api::{Reason, Status, meta};
+use detectviz_api::meta;
 use detectviz_server::strategy::Strategy;
 use serde_json::{Value, json};
 
@@ -14,6 +14,11 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 pub(super) struct Namespaces;
 
 impl Strategy for Namespaces {
+    fn normalize(&self, object: &mut Value) {
+        label(object);
+    }
+
+    /// Of a generated name the label is known only now.
     fn prepare_create(&self, object: &mut Value) {
         label(object);
         set_phase(object, "Active");
@@ -40,15 +45,6 @@ impl Strategy for Namespaces {
         };
     }
 
-    fn check_delete(&self, object: &Value) -> Result<(), Status> {
-        let name = meta::name(object);
-        if !SYSTEM.contains(&name) {
-            return Ok(());
-        }
-        let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
-        Err(Status::failure(Reason::Forbidden, message).about("", "namespaces", name))
-    }
-
     fn prepare_delete(&self, object: &mut Value) {
         set_phase(object, "Terminating");
     }
@@ -60,6 +56,11 @@ impl Strategy for Namespaces {
 
     fn writable_subresource(&self, subresource: &str) -> Option<&'static [&'static str]> {
         (subresource == "finalize").then_some(&["spec"])
+    }
+
+    /// Upstream keeps the spec alone out of a write of the status.
+    fn takes_metadata(&self, subresource: &str) -> bool {
+        subresource == "status"
     }
 }
 
@@ -137,15 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn system_namespaces_stay() {
-        for name in SYSTEM {
-            let refusal = Namespaces.check_delete(&json!({"metadata": {"name": name}})).unwrap_err();
-            let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
-            assert_eq!((refusal.code, refusal.message), (403, message));
-        }
-        let mut other = json!({"metadata": {"name": "a"}, "status": {"phase": "Active"}});
-        assert!(Namespaces.check_delete(&other).is_ok());
-        Namespaces.prepare_delete(&mut other);
-        assert_eq!(other["status"]["phase"], "Terminating");
+    fn one_that_is_deleted_is_terminating() {
+        let mut object = json!({"metadata": {"name": "a"}, "status": {"phase": "Active"}});
+        Namespaces.prepare_delete(&mut object);
+        assert_eq!(object["status"]["phase"], "Terminating");
     }
 }

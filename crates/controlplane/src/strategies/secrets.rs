@@ -15,12 +15,7 @@ use super::text;
 pub(super) struct Secrets;
 
 impl Strategy for Secrets {
-    fn prepare_create(&self, object: &mut Value) {
-        move_string_data(object);
-        default_type(object);
-    }
-
-    fn prepare_update(&self, object: &mut Value, _: &Value) {
+    fn normalize(&self, object: &mut Value) {
         move_string_data(object);
         default_type(object);
     }
@@ -125,10 +120,10 @@ mod tests {
     #[test]
     fn plain_text_moves_into_data() {
         let mut object = json!({"stringData": {"a": "new", "b": "x"}, "data": {"a": "b2xk", "c": "eA=="}});
-        Secrets.prepare_create(&mut object);
+        Secrets.normalize(&mut object);
         assert_eq!(object, json!({"data": {"a": "bmV3", "b": "eA==", "c": "eA=="}, "type": "Opaque"}));
         let mut object = json!({"stringData": {"a": 1, "b": "x"}, "data": null, "type": ""});
-        Secrets.prepare_update(&mut object, &json!({}));
+        Secrets.normalize(&mut object);
         assert_eq!(object, json!({"stringData": {"a": 1}, "data": {"b": "eA=="}, "type": "Opaque"}));
     }
 

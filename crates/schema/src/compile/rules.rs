@@ -23,6 +23,17 @@ pub(super) fn numbers(schema: &Schema, path: &str) -> Result<BTreeMap<u32, Strin
     Ok(numbers)
 }
 
+pub(super) fn is_atomic_map(schema: &Schema, kind: Kind, path: &str) -> Result<bool, Fault> {
+    let path = format!("{path}.x-kubernetes-map-type");
+    match schema.map_type.as_str() {
+        "" => Ok(false),
+        _ if kind != Kind::Object => fault(&path, format!("only an object has one, this is {}", kind.name())),
+        "granular" => Ok(false),
+        "atomic" => Ok(true),
+        other => fault(&path, format!("{other:?} is unknown; allowed: atomic, granular")),
+    }
+}
+
 pub(super) fn list_type(
     schema: &Schema,
     kind: Kind,

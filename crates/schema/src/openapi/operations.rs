@@ -14,6 +14,7 @@ const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
 /// A resource in one of its versions.
 pub(super) struct Resource<'a> {
@@ -186,8 +187,8 @@ impl<'a> Resource<'a> {
 
     fn patches(&self) -> &'static [&'static str] {
         match self.published.built_in {
-            true => &[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH],
-            false => &[JSON_PATCH, MERGE_PATCH],
+            true => &[JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH],
+            false => &[JSON_PATCH, MERGE_PATCH, APPLY_PATCH],
         }
     }
 
@@ -280,7 +281,8 @@ impl Action {
     const fn query(self) -> Query {
         match self {
             Self::List => Query::List,
-            Self::Create | Self::Replace | Self::Patch => Query::Write,
+            Self::Create | Self::Replace => Query::Write,
+            Self::Patch => Query::Patch,
             Self::Read => Query::None,
             Self::Delete => Query::Delete,
         }

@@ -8,6 +8,7 @@ pub(super) enum Query {
     None,
     List,
     Write,
+    Patch,
     Delete,
 }
 
@@ -35,6 +36,8 @@ const WRITE: &[Parameter] = &[
     ("fieldValidation", "string", "What unknown and duplicate fields bring about: Ignore, Warn or Strict."),
 ];
 
+const FORCE: Parameter = ("force", "boolean", "Whether an apply takes fields that others own.");
+
 const DELETE: &[Parameter] = &[
     DRY_RUN,
     ("gracePeriodSeconds", "integer", "The seconds that the object is given to end; 0 is at once."),
@@ -45,13 +48,14 @@ const DELETE: &[Parameter] = &[
 impl Query {
     /// The parameters, as an operation lists them.
     pub(super) fn parameters(self) -> Value {
-        let parameters = match self {
-            Self::None => &[],
-            Self::List => LIST,
-            Self::Write => WRITE,
-            Self::Delete => DELETE,
+        let (parameters, more) = match self {
+            Self::None => (&[] as &[_], None),
+            Self::List => (LIST, None),
+            Self::Write => (WRITE, None),
+            Self::Patch => (WRITE, Some(FORCE)),
+            Self::Delete => (DELETE, None),
         };
-        parameters.iter().map(in_query).collect()
+        parameters.iter().chain(&more).map(in_query).collect()
     }
 }
 

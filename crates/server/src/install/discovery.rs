@@ -28,11 +28,13 @@ pub(super) fn entry(resource: &Resource) -> Value {
             entry[key] = json!(list);
         }
     }
-    let declared = resource.has_status().then_some("status");
-    let subresources: Vec<Value> = undeclared(resource)
-        .into_iter()
-        .chain(declared)
-        .map(|name| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS}))
+    let subresource =
+        |name, response| json!({"subresource": name, "responseKind": response, "verbs": SUBRESOURCE_VERBS});
+    let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+    let own = undeclared(resource).into_iter().map(|name| subresource(name, &response));
+    let subresources: Vec<Value> = own
+        .chain(resource.scale().map(|_| subresource("scale", &scale)))
+        .chain(resource.has_status().then(|| subresource("status", &response)))
         .collect();
     if !subresources.is_empty() {
         entry["subresources"] = subresources.into();

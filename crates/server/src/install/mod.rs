@@ -92,6 +92,7 @@ impl Installer {
                 Ok(Resource {
                     definition: Arc::clone(definition),
                     prefix: resource_prefix(group, &names.plural, detectviz_api::request_info::ROOT_CLUSTER),
+                    api_version: gvr.group_version().to_string(),
                     gvr,
                     version: version.clone(),
                     declared: declared.clone(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use detectviz_api::negotiate::{JSON, YAML};
-use detectviz_api::options::{DeleteOptions, FieldValidation};
+use detectviz_api::options::DeleteOptions;
 use detectviz_api::{Reason, Status};
 use detectviz_core::http::Body;
 use detectviz_schema::{
@@ -12,7 +12,7 @@ use http::header;
 use serde_json::Value;
 
 use super::Call;
-use crate::resource::Resource;
+use super::write::Form;
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
@@ -23,7 +23,7 @@ const LINGER: usize = 4;
 /// An object as it came in.
 pub(super) struct Incoming {
     pub(super) object: Value,
-    /// The keys that stood twice.
+    /// What is said of the keys that stood twice.
     pub(super) duplicates: Vec<String>,
 }
 
@@ -61,20 +61,20 @@ impl Call {
             .to_ascii_lowercase()
     }
 
-    /// The object in the body.
-    pub(super) async fn incoming(&self, body: Body) -> Result<Incoming, Status> {
+    /// The object in the body, which is of the kind `form`.
+    pub(super) async fn incoming(&self, body: Body, form: Form<'_>) -> Result<Incoming, Status> {
         let kind = self.media_type();
-        let protobuf = self.resource.definition.extensions.protobuf;
+        let protobuf = form.protobuf;
         match kind.as_str() {
             JSON | YAML => {
                 let decoded = decode(&kind, &self.body(body).await?)?;
                 let mut object = decoded.value;
-                check_type(&self.resource, &mut object)?;
-                Ok(Incoming { object, duplicates: decoded.duplicates })
+                check_type(form, &mut object)?;
+                Ok(Incoming { object, duplicates: duplicate_fields(&decoded.duplicates) })
             }
             PROTOBUF if protobuf => {
                 let bytes = self.body(body).await?;
-                let object = from_protobuf(&self.resource, &bytes)?;
+                let object = from_protobuf(form, &bytes)?;
                 Ok(Incoming { object, duplicates: Vec::new() })
             }
             _ => Err(unsupported(if protobuf { &[JSON, YAML, PROTOBUF] } else { &[JSON, YAML] })),
@@ -111,7 +111,7 @@ impl Call {
 }
 
 /// A document of JSON or of YAML, within the bounds that both have.
-fn decode(kind: &str, bytes: &[u8]) -> Result<Decoded, Status> {
+pub(super) fn decode(kind: &str, bytes: &[u8]) -> Result<Decoded, Status> {
     let decode = if kind == YAML { decode_yaml } else { decode_json };
     decode(bytes, Limits::default()).map_err(|fault| Status::bad_request(fault.to_string()))
 }
@@ -125,69 +125,51 @@ pub(super) fn unsupported(supported: &[&str]) -> Status {
     Status::failure(Reason::UnsupportedMediaType, message)
 }
 
-fn from_protobuf(resource: &Resource, bytes: &[u8]) -> Result<Value, Status> {
+fn from_protobuf(form: Form<'_>, bytes: &[u8]) -> Result<Value, Status> {
     let envelope = decode_envelope(bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
-    check_names(resource, envelope.api_version, envelope.kind)?;
-    let mut object = resource
-        .version
-        .from_protobuf(envelope.raw)
-        .map_err(|fault| Status::bad_request(fault.to_string()))?;
+    check_names(form, envelope.api_version, envelope.kind)?;
+    let mut object =
+        form.version.from_protobuf(envelope.raw).map_err(|fault| Status::bad_request(fault.to_string()))?;
     if let Some(map) = object.as_object_mut() {
-        map.insert("apiVersion".to_owned(), resource.api_version().into());
-        map.insert("kind".to_owned(), resource.kind().into());
+        map.insert("apiVersion".to_owned(), form.api_version.into());
+        map.insert("kind".to_owned(), form.kind.into());
     }
     Ok(object)
 }
 
 /// Fills in what the path says already, as upstream does for its own kinds, and refuses what contradicts it.
-fn check_type(resource: &Resource, object: &mut Value) -> Result<(), Status> {
+fn check_type(form: Form<'_>, object: &mut Value) -> Result<(), Status> {
     let Some(map) = object.as_object_mut() else {
-        let message = format!("the body must be a JSON object of kind {}", resource.kind());
+        let message = format!("the body must be a JSON object of kind {}", form.kind);
         return Err(Status::bad_request(message));
     };
     let is_missing = |value: &Value| value.as_str().is_none_or(str::is_empty);
-    for (field, own) in [("apiVersion", resource.api_version()), ("kind", resource.kind().to_owned())] {
+    for (field, own) in [("apiVersion", form.api_version), ("kind", form.kind)] {
         if map.get(field).is_none_or(is_missing) {
             map.insert(field.to_owned(), own.into());
         }
     }
     let text = |field: &str| map[field].as_str().unwrap_or_default();
-    check_names(resource, text("apiVersion"), text("kind"))
+    check_names(form, text("apiVersion"), text("kind"))
 }
 
-fn check_names(resource: &Resource, api_version: &str, kind: &str) -> Result<(), Status> {
-    let expected = (resource.api_version(), resource.kind());
+fn check_names(form: Form<'_>, api_version: &str, kind: &str) -> Result<(), Status> {
     match () {
-        () if api_version != expected.0 => Err(Status::bad_request(format!(
+        () if api_version != form.api_version => Err(Status::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version ({})",
-            expected.0
+            form.api_version
         ))),
-        () if kind != expected.1 => Err(Status::bad_request(format!(
-            "the kind in the data ({kind}) does not match the expected kind ({})",
-            expected.1
-        ))),
+        () if kind != form.kind => Err(Status::bad_request(other_kind(form, kind))),
         () => Ok(()),
     }
 }
 
-/// What becomes of unknown and duplicate fields: warnings, a refusal, or nothing.
-///
-/// # Errors
-/// 400 with every field, when they are not allowed.
-pub(super) fn judge_fields(
-    validation: FieldValidation,
-    duplicates: &[String],
-    unknown: &[String],
-) -> Result<Vec<String>, Status> {
-    let duplicates = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
-    let found: Vec<String> =
-        duplicates.chain(unknown.iter().map(|path| format!("unknown field {path:?}"))).collect();
-    match validation {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(found),
-        FieldValidation::Strict if found.is_empty() => Ok(found),
-        FieldValidation::Strict => {
-            Err(Status::bad_request(format!("strict decoding error: {}", found.join(", "))))
-        }
-    }
+/// What is said of an object of another kind than the endpoint's.
+pub(super) fn other_kind(form: Form<'_>, kind: &str) -> String {
+    format!("the kind in the data ({kind}) does not match the expected kind ({})", form.kind)
+}
+
+/// What is said of keys that stand twice.
+pub(super) fn duplicate_fields(paths: &[String]) -> Vec<String> {
+    paths.iter().map(|path| format!("duplicate field {path:?}")).collect()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::object::{parsed, stored, versioned};
 use super::output::Output;
 use super::{Call, store_fault};
-use crate::admission::Operation;
+use crate::admission::{Operation, Options};
 
 pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
     let output = call.output()?;
@@ -53,7 +53,7 @@ impl Call {
         self.resource.strategy.check_delete(object)?;
         let mut nothing = Value::Null;
         let mut attributes =
-            self.attributes(Operation::Delete, &mut nothing, Some(object), options.is_dry_run());
+            self.attributes(Operation::Delete, &mut nothing, Some(object), Options::Delete(options));
         self.resource.admission.mutate(&mut attributes).await?;
         self.resource.admission.validate(&attributes).await
     }

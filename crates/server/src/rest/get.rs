@@ -11,12 +11,17 @@ use super::{Call, cache_fault};
 
 pub(super) async fn get(call: Call) -> Result<Response, Status> {
     let output = call.output()?;
-    call.reach(resource_version(&call.context.info.query)?).await?;
-    let object = call.cached(&call.info().name).ok_or_else(|| call.resource.not_found(&call.info().name))?;
+    let object = call.fresh_object().await?;
     output.object(&call.resource, StatusCode::OK, &object.json())
 }
 
 impl Call {
+    /// The object that the path names, as new as the query asks.
+    pub(super) async fn fresh_object(&self) -> Result<Arc<Object>, Status> {
+        self.reach(resource_version(&self.context.info.query)?).await?;
+        self.cached(&self.info().name).ok_or_else(|| self.resource.not_found(&self.info().name))
+    }
+
     /// Waits until the cache has what the caller may expect: everything written by now, or the version it named.
     pub(super) async fn reach(&self, version: Option<u64>) -> Result<(), Status> {
         let cache = &self.resource.backend.cache;

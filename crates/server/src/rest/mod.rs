@@ -1,19 +1,24 @@
 //! The REST engine: one file a verb, written once for every definition.
 
+mod apply;
 mod body;
+mod change;
 mod create;
 mod delete;
 mod filter;
 mod get;
 mod list;
+mod metadata;
 mod object;
 mod output;
 mod page;
 mod patch;
 mod present;
+mod scale;
 mod source;
 mod update;
 mod watch;
+mod write;
 
 use async_trait::async_trait;
 use detectviz_api::request_info::ResourceInfo;
@@ -25,7 +30,7 @@ use detectviz_storage::cache::CacheError;
 use http::HeaderMap;
 use std::sync::Arc;
 
-use crate::resource::Resource;
+use crate::resource::{Part, Resource};
 use crate::upgrade::Upgradable;
 
 #[doc(hidden)]
@@ -81,21 +86,17 @@ impl Handler for Served {
         let upgradable = head.extensions.get::<Upgradable>().is_some();
         let call = Call { resource: Arc::clone(&self.0), context, headers: head.headers, upgradable };
         call.check_scope()?;
-        let fields = match call.info().subresource.as_str() {
-            "" => None,
-            subresource => {
-                Some(call.resource.subresource_fields(subresource).ok_or_else(Status::no_such_path)?)
-            }
-        };
-        match (call.context.info.verb, fields) {
+        let part = call.resource.part(&call.info().subresource).ok_or_else(Status::no_such_path)?;
+        match (call.context.info.verb, part) {
+            (Verb::Get, Part::Scale) => scale::get(call).await,
             (Verb::Get, _) => get::get(call).await,
-            (Verb::List, None) => list::list(call).await,
-            (Verb::Watch, None) => watch::watch(call).await,
-            (Verb::Watch, Some(_)) => Err(Status::no_such_path()),
-            (Verb::Create, None) if call.info().name.is_empty() => create::create(call, body).await,
-            (Verb::Update, fields) => update::update(call, body, fields).await,
-            (Verb::Patch, fields) if !call.info().name.is_empty() => patch::patch(call, body, fields).await,
-            (Verb::Delete, None) => delete::delete(call, body).await,
+            (Verb::List, Part::Whole) => list::list(call).await,
+            (Verb::Watch, Part::Whole) => watch::watch(call).await,
+            (Verb::Watch, _) => Err(Status::no_such_path()),
+            (Verb::Create, Part::Whole) if call.info().name.is_empty() => create::create(call, body).await,
+            (Verb::Update, part) if !call.info().name.is_empty() => update::update(call, body, part).await,
+            (Verb::Patch, part) if !call.info().name.is_empty() => patch::patch(call, body, part).await,
+            (Verb::Delete, Part::Whole) => delete::delete(call, body).await,
             _ => Err(Status::method_not_allowed()),
         }
     }

@@ -1,0 +1,158 @@
+//! Server-side apply: a configuration is laid over the object, what its manager dropped is taken out, and the entries follow.
+
+use serde_json::Value;
+
+use super::check::check;
+use super::compare::equal;
+use super::conflict::{ApplyError, Conflict, Operation};
+use super::entries::{self, Entry, Slot};
+use super::fields::{Count, fields};
+use super::merge::merge;
+use super::prune::prune;
+use super::set::Set;
+use super::types::Type;
+use super::update::{before_first_apply, changes, ownable, reconcile, take};
+use super::{Reset, Writer, last_applied, list_in};
+use crate::node::Node;
+
+/// An apply under way: what it is about, in one place, since each step needs most of it.
+pub(super) struct Apply<'a> {
+    pub(super) root: &'a Node,
+    /// The object, null if there is none.
+    pub(super) live: &'a Value,
+    pub(super) config: &'a Value,
+    pub(super) writer: &'a Writer<'a>,
+    pub(super) force: bool,
+    pub(super) reset: Reset<'a>,
+}
+
+impl Apply<'_> {
+    /// The object with the configuration applied, and its entries.
+    pub(super) fn run(&self) -> Result<(Value, Vec<Slot>), ApplyError> {
+        self.check_request()?;
+        let ty = Type::of(self.root);
+        let mut set = fields(ty, self.config, Count::Owned).map_err(|why| self.unfit("patch", &why))?;
+        set.remove_below(&Set::of_paths(self.reset));
+
+        let mut others = self.entries()?;
+        let mut own = self.writer.entry(Operation::Apply, set);
+        let last = others.iter().position(|entry| entry.is_of(&own)).map(|place| others.remove(place));
+
+        let unfit = |why: String| self.unfit("live", &why);
+        let mut merged = self.live.clone();
+        merge(ty, &mut merged, self.config).map_err(unfit)?;
+        if let Some(last) = &last {
+            self.give_up(&mut merged, &last.fields, &own.fields, &others).map_err(unfit)?;
+        }
+
+        let changes = changes(self.root, self.live, &merged, self.reset).map_err(unfit)?;
+        self.check_conflicts(&others, &changes.set)?;
+        for other in &mut others {
+            take(other, &changes);
+        }
+        own.fields = ownable(own.fields);
+        own.time = match &last {
+            _ if !equal(self.live, &merged) => Some(self.writer.now),
+            Some(last) => last.time,
+            None => None,
+        };
+        own.unchanged = last.filter(|last| last.says(&own)).and_then(|last| last.unchanged);
+        others.push(own);
+        let slots = entries::encode(others);
+        Ok((merged, slots))
+    }
+
+    fn check_request(&self) -> Result<(), ApplyError> {
+        let bad = |message: String| Err(ApplyError::BadRequest(message));
+        let text =
+            |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+        let kind = text(self.config, "kind");
+        let is_other_kind = !self.live.is_null() && kind != text(self.live, "kind");
+        if text(self.config, "apiVersion") != self.writer.api_version || is_other_kind {
+            return bad(format!("invalid object type: {}", self.config_type()));
+        }
+        if self.config.pointer("/metadata/managedFields").is_some_and(Value::is_array) {
+            return bad("metadata.managedFields must be nil".to_owned());
+        }
+        check(Type::of(self.root), self.config).map_err(|why| self.unfit("patch", &why))
+    }
+
+    /// The entries of the object. What nobody is known to own was there before the first apply.
+    fn entries(&self) -> Result<Vec<Entry<'_>>, ApplyError> {
+        let list = list_in(self.live);
+        let mut entries = entries::decode(list)
+            .map_err(|why| ApplyError::Invalid(format!("failed to decode managed fields: {why}")))?;
+        reconcile(self.root, &mut entries);
+        if entries.is_empty() && !self.live.is_null() {
+            entries = before_first_apply(self.root, self.live, self.writer, self.reset)
+                .map_err(|why| self.unfit("live", &why))?;
+        }
+        Ok(entries)
+    }
+
+    /// Takes out of `merged` what the applier had at `last` and nobody has now.
+    fn give_up(
+        &self,
+        merged: &mut Value,
+        last: &Set<'_>,
+        own: &Set<'_>,
+        others: &[Entry<'_>],
+    ) -> Result<(), String> {
+        let mut dropped = last.clone();
+        dropped.remove(own);
+        if dropped.is_empty() {
+            return Ok(());
+        }
+        let managed = others.iter().fold(own.clone(), |all, entry| all.union(entry.fields.clone()));
+        prune(Type::of(self.root), merged, last, &managed)?;
+        // An empty list is nobody's, so it may have gone; but it stands in the configuration.
+        merge(Type::of(self.root), merged, self.config)
+    }
+
+    fn check_conflicts(&self, others: &[Entry<'_>], changed: &Set<'_>) -> Result<(), ApplyError> {
+        if self.force {
+            return Ok(());
+        }
+        let allowed = last_applied::allowed(self);
+        let mut conflicts = Vec::new();
+        for entry in others {
+            let mut contested = entry.fields.intersection(changed);
+            if let Some(allowed) = &allowed {
+                contested.remove(allowed);
+            }
+            conflicts.extend(contested.paths().into_iter().map(|field| Conflict {
+                manager: entry.manager.to_owned(),
+                operation: entry.operation,
+                subresource: entry.subresource.to_owned(),
+                api_version: entry.api_version.to_owned(),
+                field,
+            }));
+        }
+        if conflicts.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(conflicts)) }
+    }
+
+    /// Why the configuration (`patch`) or the object (`live`) does not fit its schema.
+    fn unfit(&self, which: &str, why: &str) -> ApplyError {
+        let metadata = |name: &str| {
+            let object = if which == "patch" { self.config } else { self.live };
+            object
+                .get("metadata")
+                .and_then(|metadata| metadata.get(name))
+                .and_then(Value::as_str)
+                .unwrap_or("")
+        };
+        let (namespace, name) = (metadata("namespace"), metadata("name"));
+        let what = self.config_type();
+        ApplyError::Invalid(format!(
+            "failed to create typed {which} object ({namespace}/{name}; {what}): {why}"
+        ))
+    }
+
+    /// The configuration's type as messages name it, such as `apps/v1, Kind=Deployment`.
+    fn config_type(&self) -> String {
+        let text = |name: &str| self.config.get(name).and_then(Value::as_str).unwrap_or("");
+        let version = text("apiVersion");
+        let slash = if version.contains('/') { "" } else { "/" };
+        format!("{slash}{version}, Kind={}", text("kind"))
+    }
+}
