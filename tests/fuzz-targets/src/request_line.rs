@@ -1,7 +1,7 @@
 //! A path and its query: what is accepted is canonical, and nothing in it leaves its place.
 
 use detectviz_api::RequestInfo;
-use detectviz_api::options::{ListOptions, WriteOptions};
+use detectviz_api::options::{ListOptions, WriteKind, WriteOptions};
 use detectviz_api::query::{Query, percent_decode};
 use http::Method;
 
@@ -38,12 +38,10 @@ fn accepted(info: &RequestInfo, path: &str) {
 
 fn options(query: Option<&str>) {
     let Ok(query) = Query::parse(query) else { return };
-    let outcomes = [
-        ListOptions::parse(&query, true).err(),
-        ListOptions::parse(&query, false).err(),
-        WriteOptions::parse(&query).err(),
-    ];
-    for status in outcomes.into_iter().flatten() {
+    let outcomes = [ListOptions::parse(&query, true).err(), ListOptions::parse(&query, false).err()];
+    let kinds = [WriteKind::Create, WriteKind::Update, WriteKind::Patch, WriteKind::Apply];
+    let writes = kinds.map(|kind| WriteOptions::parse(&query, kind).err());
+    for status in outcomes.into_iter().chain(writes).flatten() {
         assert!((400..500).contains(&status.code), "{status:?}");
     }
 }

@@ -138,7 +138,7 @@ fn bodies_of_other_types_are_415() {
             ("DELETE", &one, "text/plain", bodies),
             ("PATCH", &one, "application/json", patches),
             ("PATCH", &one, "application/yaml", patches),
-            ("PATCH", &one, "application/apply-patch+yaml", patches),
+            ("PATCH", &one, "application/apply-patch+cbor", patches),
             ("POST", groups, "text/plain", "application/json, application/yaml"),
         ] {
             let answer = admin.request(method, path).body(kind, "{}").send();
