@@ -15,6 +15,9 @@ use super::update::{before_first_apply, changes, ownable, reconcile, take};
 use super::{Reset, Writer, last_applied, list_in};
 use crate::node::Node;
 
+/// The most that is told of fields in conflict, in bytes.
+const MAX_TOLD: usize = 256 * 1024;
+
 /// An apply under way: what it is about, in one place, since each step needs most of it.
 pub(super) struct Apply<'a> {
     pub(super) root: &'a Node,
@@ -103,7 +106,8 @@ impl Apply<'_> {
         if dropped.is_empty() {
             return Ok(());
         }
-        let managed = others.iter().fold(own.clone(), |all, entry| all.union(entry.fields.clone()));
+        let others = others.iter().map(|entry| entry.fields.clone());
+        let managed = Set::union(others.chain([own.clone()]));
         prune(Type::of(self.root), merged, last, &managed)?;
         // An empty list is nobody's, so it may have gone; but it stands in the configuration.
         merge(Type::of(self.root), merged, self.config)
@@ -120,10 +124,10 @@ impl Apply<'_> {
             return Ok(());
         }
         let allowed = last_applied::allowed(self).unwrap_or_default();
-        let mut conflicts = Vec::new();
+        let (mut conflicts, mut room) = (Vec::new(), MAX_TOLD);
         for (entry, mut fields) in contested {
             fields.remove(&allowed);
-            conflicts.extend(fields.paths().into_iter().map(|field| entry.conflict(field)));
+            conflicts.extend(fields.paths(&mut room).into_iter().map(|field| entry.conflict(field)));
         }
         if conflicts.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(conflicts)) }
     }

@@ -9,6 +9,9 @@ use super::types::{Shape, Type};
 use crate::decode::MAX_REPORTED;
 use crate::node::{Format, Kind, Node};
 
+/// The size above which no further fault is told: each may repeat a large part of the configuration.
+const MAX_TOLD: usize = 64 * 1024;
+
 /// What is wrong with `config`, in upstream's words; at most [`MAX_REPORTED`] faults are told.
 ///
 /// # Errors
@@ -43,7 +46,8 @@ struct Faults(Vec<String>);
 
 impl Faults {
     fn add(&mut self, place: &Place<'_>, fault: impl fmt::Display) {
-        if self.0.len() < MAX_REPORTED {
+        let told: usize = self.0.iter().map(String::len).sum();
+        if self.0.len() < MAX_REPORTED && told < MAX_TOLD {
             self.0.push(match place {
                 Place::Root => fault.to_string(),
                 place => format!("{place}: {fault}"),

@@ -48,7 +48,7 @@ fn level<'a>(fields: &'a Value, canonical: &mut bool) -> Result<Level<'a>, Strin
         let Level { member, below } = level(value, canonical)?;
         branches.push(Branch { element, member, below });
     }
-    let below = Set::of_unsorted(branches);
+    let below = Set::of(branches);
     *canonical &= !(member && below.is_empty());
     Ok(Level { member: member || below.is_empty(), below })
 }

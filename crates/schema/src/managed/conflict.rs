@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// How an entry came to own its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// By server-side apply.
     Apply,
@@ -31,7 +31,7 @@ pub struct Conflict {
 /// Why an apply cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApplyError {
-    /// Others own fields that would change: 409.
+    /// Others own fields that would change: 409. Of very many very long ones not all are told.
     Conflicts(Vec<Conflict>),
     /// The request cannot be one: 400.
     BadRequest(String),

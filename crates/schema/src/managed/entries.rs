@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::codec;
 use super::conflict::{Conflict, Operation};
@@ -32,11 +33,15 @@ pub(super) enum Slot {
 }
 
 impl<'a> Entry<'a> {
-    /// Whether both are one manager's. An applier keeps its entry when it goes on to another version.
+    /// Whose the entry is. An applier keeps its entry when it goes on to another version.
+    fn id(&self) -> (Operation, &'a str, &'a str, &'a str) {
+        let api_version = if self.operation == Operation::Apply { "" } else { self.api_version };
+        (self.operation, self.manager, self.subresource, api_version)
+    }
+
+    /// Whether both are one manager's.
     pub(super) fn is_of(&self, other: &Entry<'_>) -> bool {
-        (self.operation, self.manager, self.subresource)
-            == (other.operation, other.manager, other.subresource)
-            && (self.operation == Operation::Apply || self.api_version == other.api_version)
+        self.id() == other.id()
     }
 
     /// Whether both are written alike.
@@ -122,11 +127,15 @@ impl<'a> Entry<'a> {
 /// In upstream's words, what is wrong with it.
 pub(super) fn decode(list: &[Value]) -> Result<Vec<Entry<'_>>, String> {
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(list.len());
+    let mut places = HashMap::with_capacity(list.len());
     for (place, value) in list.iter().enumerate() {
         let entry = Entry::read(value, place)?;
-        match entries.iter_mut().find(|other| other.is_of(&entry)) {
-            Some(other) => *other = entry,
+        match places.insert(entry.id(), entries.len()) {
             None => entries.push(entry),
+            Some(earlier) => {
+                places.insert(entry.id(), earlier);
+                entries[earlier] = entry;
+            }
         }
     }
     Ok(entries)
@@ -151,21 +160,32 @@ pub(super) fn cap(entries: &mut Vec<Entry<'_>>) {
     let (mut updates, applies): (Vec<_>, Vec<_>) = std::mem::take(entries).into_iter().partition(is_update);
     *entries = applies;
     updates.sort_by_key(|entry| (entry.manager, entry.subresource) != (ANCIENT, ""));
-    let mut buckets: Vec<Entry<'_>> = Vec::new();
+    let mut buckets: Vec<(Entry<'_>, Vec<Set<'_>>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in std::mem::take(&mut updates) {
-        let bucket = buckets.iter_mut().find(|bucket| bucket.api_version == entry.api_version);
-        match bucket {
-            Some(bucket) if excess > 0 => {
-                // The first of its version only becomes a bucket when a second one joins it.
-                (bucket.manager, bucket.subresource, bucket.unchanged) = (ANCIENT, "", None);
-                bucket.fields = std::mem::take(&mut bucket.fields).union(entry.fields);
+        let place = places.get(entry.api_version).copied();
+        match place {
+            _ if excess == 0 => updates.push(entry),
+            None => {
+                places.insert(entry.api_version, buckets.len());
+                buckets.push((entry, Vec::new()));
+            }
+            Some(place) => {
+                let (bucket, fields) = &mut buckets[place];
                 bucket.time = entry.time;
+                fields.push(entry.fields);
                 excess -= 1;
             }
-            None if excess > 0 => buckets.push(entry),
-            _ => updates.push(entry),
         }
     }
-    entries.extend(buckets);
     entries.extend(updates);
+    entries.extend(buckets.into_iter().map(|(mut bucket, mut fields)| {
+        // The first of its version only becomes a bucket when a second one joins it.
+        if !fields.is_empty() {
+            (bucket.manager, bucket.subresource, bucket.unchanged) = (ANCIENT, "", None);
+            fields.push(bucket.fields);
+            bucket.fields = Set::union(fields);
+        }
+        bucket
+    }));
 }

@@ -56,5 +56,5 @@ fn of_list<'a>(list: List<'_>, items: &'a [Value], count: Count) -> Result<Set<'
             }
         }
     }
-    Ok(Set::of_unsorted(branches))
+    Ok(Set::of(branches))
 }

@@ -1,6 +1,5 @@
-//! A set of fields: a tree of steps, each level sorted, so that every operation walks two trees side by side once.
+//! A set of fields: a tree of steps, each level sorted, so that every operation is one walk of it.
 
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::element::Element;
@@ -35,16 +34,16 @@ impl<'a> Set<'a> {
 
     /// The fields at `paths`.
     pub(super) fn of_paths(paths: &[&[&'a str]]) -> Self {
-        let mut set = Self::default();
-        for path in paths {
-            let mut one = Self::default();
-            for (place, name) in path.iter().rev().enumerate() {
-                let branch = Branch { element: Element::field(name), member: place == 0, below: one };
-                one = Self { branches: vec![branch] };
-            }
-            set = set.union(one);
-        }
-        set
+        Self::union(paths.iter().filter_map(|path| {
+            let (last, above) = path.split_last()?;
+            let leaf = Branch { element: Element::field(last), member: true, below: Self::default() };
+            let lead = |below, name: &&'a str| Branch {
+                element: Element::field(name),
+                member: false,
+                below: Self { branches: vec![below] },
+            };
+            Some(Self { branches: vec![above.iter().rev().fold(leaf, lead)] })
+        }))
     }
 
     /// Adds a branch behind all others; an empty one is not.
@@ -56,16 +55,33 @@ impl<'a> Set<'a> {
         }
     }
 
-    /// Brings branches that were put in as they came into order; of two for one element the last stays.
-    pub(super) fn of_unsorted(mut branches: Vec<Branch<'a>>) -> Self {
+    /// The set of branches in any order; several of one element are one.
+    pub(super) fn of(mut branches: Vec<Branch<'a>>) -> Self {
         branches.retain(|branch| !branch.is_empty());
-        if !branches.is_sorted_by(|left, right| left.element < right.element) {
-            branches.sort_by(|left, right| left.element.cmp(&right.element));
-            branches.reverse();
-            branches.dedup_by(|later, earlier| later.element == earlier.element);
-            branches.reverse();
+        if branches.is_sorted_by(|left, right| left.element < right.element) {
+            return Self { branches };
         }
-        Self { branches }
+        branches.sort_by(|left, right| left.element.cmp(&right.element));
+        let mut set = Self::with_capacity(branches.len());
+        let mut rest = branches.into_iter().peekable();
+        while let Some(mut branch) = rest.next() {
+            let mut below = Vec::new();
+            while let Some(same) = rest.next_if(|next| next.element == branch.element) {
+                branch.member |= same.member;
+                below.extend(same.below.branches);
+            }
+            if !below.is_empty() {
+                below.append(&mut branch.below.branches);
+                branch.below = Self::of(below);
+            }
+            set.branches.push(branch);
+        }
+        set
+    }
+
+    /// What is in any of `sets`.
+    pub(super) fn union(sets: impl IntoIterator<Item = Self>) -> Self {
+        Self::of(sets.into_iter().flat_map(|set| set.branches).collect())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -82,37 +98,11 @@ impl<'a> Set<'a> {
         Some(&self.branches[place])
     }
 
-    /// What is in either.
-    pub(super) fn union(self, other: Self) -> Self {
-        if self.is_empty() || other.is_empty() {
-            return if self.is_empty() { other } else { self };
-        }
-        let mut branches = Vec::with_capacity(self.branches.len().max(other.branches.len()));
-        let (mut left, mut right) =
-            (self.branches.into_iter().peekable(), other.branches.into_iter().peekable());
-        while let (Some(one), Some(two)) = (left.peek(), right.peek()) {
-            match one.element.cmp(&two.element) {
-                Ordering::Less => branches.extend(left.next()),
-                Ordering::Greater => branches.extend(right.next()),
-                Ordering::Equal => branches.extend(left.next().zip(right.next()).map(|(one, two)| Branch {
-                    element: one.element,
-                    member: one.member || two.member,
-                    below: one.below.union(two.below),
-                })),
-            }
-        }
-        branches.extend(left);
-        branches.extend(right);
-        Self { branches }
-    }
-
     /// What is in both.
     pub(super) fn intersection(&self, other: &Set<'_>) -> Self {
         let mut both = Self::default();
-        let mut others = other.branches.iter().peekable();
         for one in &self.branches {
-            while others.next_if(|two| two.element < one.element).is_some() {}
-            if let Some(two) = others.next_if(|two| two.element == one.element) {
+            if let Some(two) = other.get(&one.element) {
                 let below = one.below.intersection(&two.below);
                 both.push(one.element.clone(), one.member && two.member, below);
             }
@@ -146,10 +136,11 @@ impl<'a> Set<'a> {
         mut each: impl FnMut(&mut Branch<'a>, &Branch<'_>) -> bool,
     ) -> bool {
         let mut changed = false;
-        let mut others = other.branches.iter().peekable();
+        if other.is_empty() {
+            return changed;
+        }
         self.branches.retain_mut(|one| {
-            while others.next_if(|two| two.element < one.element).is_some() {}
-            if let Some(two) = others.next_if(|two| two.element == one.element) {
+            if let Some(two) = other.get(&one.element) {
                 changed |= each(one, two);
             }
             !one.is_empty()
@@ -200,22 +191,27 @@ impl<'a> Set<'a> {
         changed
     }
 
-    /// The members as people read them, such as `.data.key`: those of a level first, then those below.
-    pub(super) fn paths(&self) -> Vec<String> {
+    /// The members as people read them, such as `.data.key`: those of a level first, then those below. There are as many
+    /// as fit the `room`, in bytes, and at least one while there is any: long names must not be told for each field in them.
+    pub(super) fn paths(&self, room: &mut usize) -> Vec<String> {
         let mut paths = Vec::new();
-        self.collect(&mut String::new(), &mut paths);
+        self.collect(&mut String::new(), room, &mut paths);
         paths
     }
 
-    fn collect(&self, path: &mut String, paths: &mut Vec<String>) {
+    fn collect(&self, path: &mut String, room: &mut usize, paths: &mut Vec<String>) {
         let start = path.len();
         for members in [true, false] {
             for branch in &self.branches {
+                if *room == 0 {
+                    return;
+                }
                 let _ = write!(path, "{}", branch.element);
                 if members && branch.member {
+                    *room = room.saturating_sub(path.len());
                     paths.push(path.clone());
                 } else if !members {
-                    branch.below.collect(path, paths);
+                    branch.below.collect(path, room, paths);
                 }
                 path.truncate(start);
             }

@@ -119,7 +119,7 @@ fn add<'a>(entries: &mut Vec<Entry<'a>>, fields: Set<'a>, writer: &Writer<'a>) {
     entry.time = Some(writer.now);
     match entries.iter_mut().find(|other| other.is_of(&entry)) {
         Some(other) => {
-            entry.fields = entry.fields.union(std::mem::take(&mut other.fields));
+            entry.fields = Set::union([entry.fields, std::mem::take(&mut other.fields)]);
             *other = entry;
         }
         None => entries.push(entry),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Desk, object};
+use super::{API_VERSION, Desk, object};
 
 /// So many items that to look at each for each would take very long.
 const MANY: usize = 40_000;
@@ -35,7 +35,8 @@ fn a_set_and_a_map_of_many_are_compared_and_contested() {
     desk.apply("a", json!({"set": set("a"), "map": map("1")}));
     desk.update("b", json!({"set": set("b"), "map": map("1")}));
     assert_eq!(desk.owned("a")["f:map"].as_object().unwrap().len(), MANY);
-    assert_eq!(desk.conflicts("c", json!({"map": map("2")})).len(), MANY);
+    let conflicts = desk.conflicts("c", json!({"map": map("2")}));
+    assert!(conflicts.len() > 1_000 && conflicts.len() < MANY, "{} are told", conflicts.len());
 }
 
 #[test]
@@ -64,4 +65,43 @@ fn what_is_nested_deeply_is_walked_once() {
     config["metadata"]["labels"] = json!({"l": "x"});
     desk.run("d", &config, false).unwrap();
     assert!(fields.len() < desk.entries().len());
+}
+
+/// What would be told of each field stands in its path; of a long path and many fields the product would.
+#[test]
+fn a_long_name_is_not_repeated_without_end() {
+    let name = "n".repeat(100_000);
+    let spec = |value: usize| json!({"any": {&name: (0..MANY).map(|key| (key.to_string(), json!(value))).collect::<Map<_, _>>()}});
+    let mut desk = Desk::new();
+    desk.apply("a", spec(1));
+    let told: usize = desk.conflicts("b", spec(2)).iter().map(String::len).sum();
+    assert!(told < 1_000_000, "{told} bytes are told");
+    let items: Vec<Value> = (0..MANY).map(|_| json!({"name": "x"})).collect();
+    let fault = desk
+        .refusal(json!({"structs": {&name: {"c": items}}, "map": {&name: [1]}, "maps": {&name: {"a": 1}}}));
+    assert!(fault.len() < 1_000_000, "{} bytes are told", fault.len());
+}
+
+/// Entries come from clients, too.
+#[test]
+fn many_entries_are_read_and_made_few() {
+    let entry = |operation: &str, number: usize, version: &str| {
+        json!({"manager": format!("m{number}"), "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:map": {format!("f:k{number}"): {}}}}})
+    };
+    let updates: Value = (0..MANY).map(|number| entry("Update", number, API_VERSION)).collect();
+    let versions: Value = (0..MANY).map(|number| entry("Update", number, &format!("v{number}"))).collect();
+    let applies: Value = (0..MANY).map(|number| entry("Apply", number, API_VERSION)).collect();
+    let map: Map<_, _> = (0..MANY).map(|number| (format!("k{number}"), json!("x"))).collect();
+    for (entries, count) in [(updates, 10), (versions, MANY + 1), (applies, MANY + 1)] {
+        let mut desk = Desk::with("me", json!({"map": map}));
+        desk.edit("me", |object| {
+            object["metadata"]["managedFields"] = entries;
+            object["spec"]["text"] = json!("x");
+        });
+        assert_eq!(desk.entries().len(), count);
+        desk.apply("a", json!({"map": {"k1": "x", "k2": "x"}, "number": 1}));
+        desk.apply("a", json!({"map": {"k1": "x"}}));
+        assert_eq!(desk.spec()["map"].as_object().unwrap().len(), MANY);
+    }
 }
