@@ -2,6 +2,7 @@
 //! the root feeds them with libFuzzer; the inputs that it found worth keeping are replayed by an ordinary test.
 
 mod accept;
+mod managed;
 mod record;
 mod request_line;
 mod selector;
@@ -11,11 +12,12 @@ mod token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("accept", accept::accept),
     ("continue_token", token::continue_token),
     ("field_selector", selector::field_selector),
     ("label_selector", selector::label_selector),
+    ("managed_fields", managed::managed_fields),
     ("request_line", request_line::request_line),
     ("store_record", record::store_record),
 ];
