@@ -1,8 +1,8 @@
 //! Who owns which field: server-side apply and `metadata.managedFields`, as pure functions over a value and its schema.
 //!
-//! A write is compared with what was there ([`compare`]); the fields that differ, a [`set`], become the writer's and are taken
-//! from everybody else ([`update`]). An apply first makes the object ([`merge`], [`prune`]) and asks before it takes ([`apply`]).
-//! Everything else is how a set stands in an entry ([`codec`], [`entries`]) and what upstream says of each type ([`types`]).
+//! A write is compared with what was there (`compare`); the fields that differ, a `set`, become the writer's and are taken
+//! from everybody else (`update`). An apply first makes the object (`merge`, `prune`) and asks before it takes (`apply`).
+//! Everything else is how a set stands in an entry (`codec`, `entries`) and what upstream says of each type (`types`).
 //!
 //! Behaviour is that of Kubernetes' structured merge. An entry of another version of the kind is read as if its fields were
 //! called the same in this one.
@@ -79,11 +79,7 @@ impl CompiledVersion {
             list = before.into();
             slots = update::update(&self.root, old, new, &list, writer, reset);
         }
-        let entries = match slots {
-            Ok(slots) => fill(slots, list),
-            Err(_) => before.to_vec(),
-        };
-        put(new, entries);
+        put(new, slots.map_or_else(|_| before.to_vec(), |slots| fill(slots, list)));
     }
 
     /// Applies `config` to `live` (`None` if there is no such object) and returns the result with its new `managedFields`.
@@ -138,7 +134,7 @@ fn list_in(object: &Value) -> &[Value] {
     list.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Takes the entries out of an object, or null if there are none; `None` for a value that has no metadata.
+/// Takes what a client sent as entries out of an object; `None` for a value that has no metadata and so can have no entries.
 fn take_sent(object: &mut Value) -> Option<Option<Value>> {
     let metadata = object.get_mut("metadata")?.as_object_mut()?;
     Some(metadata.remove("managedFields"))
@@ -154,16 +150,13 @@ fn is_reset(sent: &[Value]) -> bool {
 }
 
 /// The entries behind `slots`, of which the kept ones stand in `list`.
-fn fill(slots: Vec<Slot>, list: Cow<'_, [Value]>) -> Vec<Value> {
-    let mut list = list;
-    let mut entry = |slot| match slot {
-        Slot::Written(entry) => entry,
-        Slot::Kept(place) => match &mut list {
-            Cow::Borrowed(list) => list[place].clone(),
-            Cow::Owned(list) => list[place].take(),
-        },
+fn fill(slots: Vec<Slot>, mut list: Cow<'_, [Value]>) -> Vec<Value> {
+    let entry = |slot| match (slot, &mut list) {
+        (Slot::Written(entry), _) => entry,
+        (Slot::Kept(place), Cow::Borrowed(list)) => list[place].clone(),
+        (Slot::Kept(place), Cow::Owned(list)) => list[place].take(),
     };
-    slots.into_iter().map(&mut entry).collect()
+    slots.into_iter().map(entry).collect()
 }
 
 /// Gives an object its entries; none is no list.
