@@ -153,6 +153,43 @@ fn what_stands_twice_in_a_set_is_one_field() {
 }
 
 #[test]
+fn what_stands_twice_belongs_to_who_made_or_changed_it() {
+    let item = |name: &str, value: i64| json!({"name": name, "value": value});
+    let children = |items: &[Value]| json!({"children": items});
+    let twice = [item("a", 1), item("a", 2), item("b", 3)];
+    let (a, b) = ("k:{\"name\":\"a\"}", "k:{\"name\":\"b\"}");
+    let whole = json!({".": {}, "f:name": {}, "f:value": {}});
+    for (before, after, owned_before, owned_after) in [
+        // One of two is changed: both are.
+        (&twice[..], &[item("a", 1), item("a", 3), item("b", 3)][..], json!({b: whole}), json!({a: {}})),
+        // One becomes two: its fields are nobody's any more.
+        (&[item("a", 1), item("b", 3)], &twice, json!({b: whole}), json!({a: {}})),
+        // Two become one: it is new.
+        (&twice, &[item("a", 1), item("b", 3)], json!({b: whole}), json!({a: whole})),
+        // Something beside two changes.
+        (&twice, &[item("a", 1), item("a", 2)], json!({a: {}}), Value::Null),
+    ] {
+        let mut desk = Desk::with("first", children(before));
+        desk.update("second", children(after));
+        let mut owned = desk.owned("first")["f:children"].clone();
+        owned.as_object_mut().unwrap().remove(".");
+        assert_eq!((&owned, &desk.owned("second")["f:children"]), (&owned_before, &owned_after));
+    }
+
+    let mut desk = Desk::with("updater", children(&twice));
+    let conflict = ["updater .spec.children[name=\"a\"]"];
+    assert_eq!(desk.conflicts("applier", children(&[item("a", 2)])), conflict);
+    desk.force("applier", children(&[item("b", 4)]));
+    assert_eq!(*desk.spec(), children(&[item("a", 1), item("a", 2), item("b", 4)]));
+
+    let mut desk = Desk::new();
+    desk.apply("applier", children(&[item("a", 1), item("b", 3)]));
+    desk.update("updater", children(&twice));
+    desk.apply("applier", children(&[item("b", 3)]));
+    assert_eq!(*desk.spec(), children(&twice));
+}
+
+#[test]
 fn an_empty_list_is_nobodys() {
     let mut desk = Desk::new();
     desk.apply("a", json!({"set": [], "children": [], "list": []}));
