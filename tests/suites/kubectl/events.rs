@@ -40,7 +40,8 @@ fn events_are_listed_by_either_group_and_shown_below_what_they_are_about() {
         for resource in ["events", "ev", "events.events.k8s.io", "events.v1.events.k8s.io"] {
             let table = server.kubectl(&format!("get {resource} --sort-by=.metadata.name")).ok();
             let rows: Vec<_> = cells(&table).iter().map(|row| row[1..].join(" ")).collect();
-            let expected = ["Warning Failed configmap/shown it failed", "Normal Done configmap/shown it is done"];
+            let expected =
+                ["Warning Failed configmap/shown it failed", "Normal Done configmap/shown it is done"];
             assert_eq!(rows, expected, "{resource}: {table}");
         }
         let note = |resource: &str, field: &str| {

@@ -124,7 +124,7 @@ mod tests {
             (1, first.clone(), r#"{"form":1,"metadata":{"resourceVersion":"7","name":"a"}}"#, 1),
             (1, first.clone(), r#"{"form":1,"metadata":{"resourceVersion":"7","name":"a"}}"#, 1),
             (1, first.with_revision(9), r#"{"form":1,"metadata":{"resourceVersion":"9","name":"a"}}"#, 1),
-            (2, first.clone(), r#"{"form":2,"metadata":{"resourceVersion":"7","name":"a"}}"#, 2),
+            (2, first, r#"{"form":2,"metadata":{"resourceVersion":"7","name":"a"}}"#, 2),
             (1, object("a", 8), r#"{"form":1,"metadata":{"resourceVersion":"8","name":"a"}}"#, 3),
         ] {
             assert_eq!((get(&derived, form, &object, &made).as_str(), made.get()), (text, count));
