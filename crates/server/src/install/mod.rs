@@ -95,10 +95,12 @@ impl Installer {
                 let columns = Columns::compile(declared)
                     .with_context(|| format!("compile the columns of {}", names.plural))?;
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let conversion = Conversion::of(definition, declared, number, derived)
+                    .with_context(|| format!("convert {}.{group}", names.plural))?;
                 Ok(Resource {
                     definition: Arc::clone(definition),
                     prefix: resource_prefix(&stored.group, &stored.resource, ROOT_CLUSTER),
-                    conversion: Conversion::of(definition, declared, number, derived),
+                    conversion,
                     api_version: gvr.group_version().to_string(),
                     gvr,
                     version: version.clone(),
