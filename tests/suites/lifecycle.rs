@@ -78,7 +78,12 @@ fn what_the_server_owns_cannot_be_sent() {
         }
         let mut changed = object.clone();
         changed["data"]["value"] = "y".into();
-        changed["metadata"].as_object_mut().unwrap().remove("uid");
+        let sent = changed["metadata"].as_object_mut().unwrap();
+        sent.remove("uid");
+        sent.remove("deletionGracePeriodSeconds");
+        let status = admin.update(path("a"), &changed).refused(422, "Invalid");
+        assert_eq!(status["details"]["causes"][0]["field"], "metadata.deletionTimestamp", "{status}");
+        changed["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");
         let changed = admin.update(path("a"), &changed).expect(200);
         for kept in ["uid", "creationTimestamp"] {
             assert_eq!(changed["metadata"][kept], metadata[kept], "{kept}");
@@ -272,7 +277,9 @@ fn preconditions_hold_or_nothing_happens() {
         }
         admin.update(path("a"), &first).refused(409, "Conflict");
         patch(&admin, &path("a"), &json!({"metadata": {"resourceVersion": old}})).refused(409, "Conflict");
-        patch(&admin, &path("a"), &json!({"metadata": {"uid": "other"}})).refused(409, "Conflict");
+        let status =
+            patch(&admin, &path("a"), &json!({"metadata": {"uid": "other"}})).refused(422, "Invalid");
+        assert_eq!(status["details"]["causes"][0]["field"], "metadata.uid");
         assert_eq!(admin.get(path("a")).expect(200), second);
         delete(json!({"uid": uid, "resourceVersion": new})).expect(200);
         admin.get(path("a")).refused(404, "NotFound");

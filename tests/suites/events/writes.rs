@@ -195,6 +195,40 @@ fn an_update_may_change_what_its_group_lets_change() {
     });
 }
 
+#[test]
+fn who_manages_is_told_in_the_form_of_the_group_that_was_written_through() {
+    variants(|server| {
+        let admin = server.admin();
+        admin.create(format!("{NEW_EVENTS}?fieldManager=new"), &new_event("e")).expect(201);
+        let more = json!({"count": 2});
+        patch(&admin, &format!("{EVENTS}/e?fieldManager=old"), MERGE_PATCH, &more).expect(200);
+        let applied =
+            json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "source": {"host": "h"}});
+        let apply = format!("{EVENTS}/e?fieldManager=applier");
+        admin
+            .request("PATCH", apply)
+            .body("application/apply-patch+yaml", applied.to_string())
+            .send()
+            .expect(200);
+        for collection in [EVENTS, NEW_EVENTS] {
+            let event = admin.get(at(collection, "e")).expect(200);
+            let entries = event["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+            let of = |manager: &str| {
+                entries.iter().find(|entry| entry["manager"] == manager).cloned().unwrap_or_default()
+            };
+            for (manager, api_version, field) in [
+                ("new", "events.k8s.io/v1", "f:note"),
+                ("old", "v1", "f:count"),
+                ("applier", "v1", "f:source"),
+            ] {
+                let entry = of(manager);
+                assert_eq!(entry["apiVersion"], api_version, "{manager}: {event}");
+                assert!(entry["fieldsV1"].get(field).is_some(), "{manager} {field}: {event}");
+            }
+        }
+    });
+}
+
 /// A length-delimited field of a protobuf message.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let length = u8::try_from(bytes.len()).unwrap();
