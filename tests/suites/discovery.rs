@@ -169,7 +169,7 @@ fn legacy_discovery_says_what_kubernetes_says() {
         let names: Vec<_> =
             groups["groups"].as_array().unwrap().iter().map(|group| group["name"].clone()).collect();
         assert_eq!(names[0], "apiregistration.k8s.io", "greater priority comes first");
-        assert_eq!(names.len(), 5);
+        assert_eq!(names.len(), 6);
         let core = admin.get("/api/v1").expect(200);
         let names: Vec<_> =
             core["resources"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();

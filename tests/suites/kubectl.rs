@@ -2,6 +2,7 @@
 
 mod applying;
 mod changing;
+mod events;
 mod get;
 mod published;
 mod requests;

@@ -15,6 +15,7 @@ mod etcd;
 mod events;
 mod faults;
 mod kubectl;
+mod lifecycle;
 mod reads;
 mod store;
 mod support;

@@ -156,6 +156,41 @@ pub struct Extensions {
     pub generation: bool,
     /// Whether a user made the definition: there is no strategic merge patch of its objects then.
     pub custom: bool,
+    /// The form that the objects are stored in, where that is another resource's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StoredForm>,
+    /// How that form becomes this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convert: Option<Conversion>,
+}
+
+/// The form that objects are stored in: that of a resource, in one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoredForm {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resource's name in paths.
+    pub resource: String,
+    /// The version.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+}
+
+impl StoredForm {
+    /// The `apiVersion` of what is stored.
+    pub fn api_version(&self) -> String {
+        crate::GroupVersion::new(self.group.as_str(), self.version.as_str()).to_string()
+    }
+}
+
+/// How a stored form becomes a served one, and back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Conversion {
+    /// The top-level fields that are called otherwise: the served name, and the stored one. All else is the same.
+    pub renames: BTreeMap<String, String>,
 }
 
 /// What names must be like.
@@ -290,6 +325,18 @@ impl Definition {
     /// The version in which objects are stored.
     pub fn storage_version(&self) -> Option<&Version> {
         self.versions.iter().find(|version| version.storage)
+    }
+
+    /// The form in which objects are stored; `None` without a version for it, which no compiled definition is.
+    pub fn stored_form(&self) -> Option<StoredForm> {
+        self.extensions.storage.clone().or_else(|| {
+            Some(StoredForm {
+                group: self.group.clone(),
+                resource: self.names.plural.clone(),
+                version: self.storage_version()?.name.clone(),
+                kind: self.names.kind.clone(),
+            })
+        })
     }
 
     /// Whether objects live in namespaces.

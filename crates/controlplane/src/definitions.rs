@@ -14,11 +14,12 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
     file!("events.yaml"),
+    file!("events.events.k8s.io.yaml"),
     file!("leases.yaml"),
     file!("apiservices.yaml"),
     file!("externalnames.yaml"),
@@ -93,6 +94,7 @@ mod tests {
                 "/configmaps",
                 "/secrets",
                 "/events",
+                "events.k8s.io/events",
                 "coordination.k8s.io/leases",
                 "apiregistration.k8s.io/apiservices",
                 "service.grafana.app/externalnames",

@@ -41,7 +41,8 @@ pub(crate) fn catalog() -> Arc<Catalog> {
     for builder in crate::definitions::groups().unwrap() {
         for gv in builder.group_versions() {
             let resources = builder.definitions.iter().map(|definition| {
-                json!({"resource": definition.names.plural, "responseKind": {"kind": definition.names.kind},
+                let stored = definition.stored_form().map(|form| format!("{}/{}", form.api_version(), form.kind));
+                json!({"resource": definition.names.plural, "storageVersionHash": stored, "responseKind": {"kind": definition.names.kind},
                     "scope": if definition.is_namespaced() { "Namespaced" } else { "Cluster" },
                     "verbs": ["create", "delete", "get", "list", "update", "watch"]})
             });

@@ -33,7 +33,9 @@ impl Strategies {
             ("", "namespaces") => Arc::new(namespaces::Namespaces),
             ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
             ("", "secrets") => Arc::new(secrets::Secrets),
-            ("", "events") => Arc::new(events::Events { lifetime: self.event_lifetime }),
+            ("" | "events.k8s.io", "events") => {
+                Arc::new(events::Events { lifetime: self.event_lifetime, strict: !group.is_empty() })
+            }
             ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
             ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
             ("aggregation.grafana.app", "dataplaneservices") => {
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn every_definition_has_its_strategy() {
         let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
-            "group": "?", "version": "?", "leaseTransitions": -1}, "involvedObject": {"namespace": "b"}});
+            "group": "?", "version": "?", "leaseTransitions": -1}, "involvedObject": {"namespace": "b"}, "regarding": {"namespace": "b"}});
         for builder in crate::definitions::groups().unwrap() {
             for definition in &builder.definitions {
                 let strategy = strategy(&builder.group, &definition.names.plural);

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod chain;
+pub mod conversion;
 mod encode;
 pub mod endpoints;
 pub mod install;

@@ -1,15 +1,18 @@
 //! A resource as the server serves it: a compiled definition, its strategy, and where its objects are.
 
+use bytes::Bytes;
 use detectviz_api::definition::{Definition, Scale, Version};
 use detectviz_api::{GroupVersionResource, Status};
 use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
-use detectviz_storage::cache::Cache;
+use detectviz_storage::cache::{Cache, Object};
 use detectviz_storage::{Compare, Op, Store, Txn};
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::admission::AdmissionChain;
+use crate::conversion::Conversion;
 use crate::metrics::WatchCounts;
 use crate::strategy::Strategy;
 
@@ -33,7 +36,10 @@ pub struct Resource {
     pub(crate) declared: Version,
     pub(crate) columns: Columns,
     pub(crate) strategy: Arc<dyn Strategy>,
+    /// Where its objects are; another resource's place, if they are stored as that one's.
     pub(crate) prefix: String,
+    /// How the stored form becomes the served one; `None` if it is.
+    pub(crate) conversion: Option<Conversion>,
     pub(crate) backend: Backend,
     pub(crate) admission: AdmissionChain,
     pub(crate) max_body_bytes: usize,
@@ -80,6 +86,33 @@ pub(crate) enum Part {
     Fields(&'static [&'static str]),
     /// How many of something it asks for.
     Scale,
+}
+
+/// Forms of its objects.
+impl Resource {
+    /// The object as it is served.
+    pub(crate) fn served<'a>(&self, object: &'a Object) -> Result<Cow<'a, Object>, Status> {
+        match &self.conversion {
+            None => Ok(Cow::Borrowed(object)),
+            Some(conversion) => Ok(Cow::Owned(conversion.served(object)?)),
+        }
+    }
+
+    /// Stored bytes as they are served.
+    pub(crate) fn to_served(&self, stored: &Bytes) -> Result<Bytes, Status> {
+        match &self.conversion {
+            None => Ok(stored.clone()),
+            Some(conversion) => Ok(conversion.to_served(stored)?),
+        }
+    }
+
+    /// Served bytes as they are stored.
+    pub(crate) fn to_stored(&self, served: Bytes) -> Result<Bytes, Status> {
+        match &self.conversion {
+            None => Ok(served),
+            Some(conversion) => Ok(conversion.to_stored(&served)?),
+        }
+    }
 }
 
 impl Resource {

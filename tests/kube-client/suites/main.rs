@@ -5,6 +5,7 @@
 
 mod api;
 mod discovery;
+mod events;
 mod expiry;
 mod leases;
 mod load;

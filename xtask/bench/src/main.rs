@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks by printing")]
 
 mod load;
+mod managed;
 mod options;
 mod peer;
 mod process;

@@ -9,6 +9,12 @@ use clap::ValueEnum;
 pub(crate) enum Scenario {
     /// Creates and updates a second of 1 KiB objects at 1, 16 and 64 clients, beside etcd's put
     Writes,
+    /// Updates and patches a second of an object of 3 KiB with managedFields, beside the update of one without
+    Changes,
+    /// Server-side applies a second of such an object, beside the same
+    Apply,
+    /// Memory of 100,000 such objects a byte of their size, beside those without managedFields
+    Managed,
     /// Gets a second, and CPU a get, beside etcd's range of one key and nginx's static file
     Gets,
     /// A list of 10,000 objects, whole, in pages and to a slow reader: time and memory

@@ -219,7 +219,8 @@ async fn finalize(loopback: &dyn Loopback, path: &str, namespace: &Value) -> Res
     .await
 }
 
-/// Every resource that has objects in namespaces to delete, whoever serves it, in one of its versions.
+/// Every resource that has objects in namespaces to delete, whoever serves it, in one of its versions; of those that show
+/// the same objects the first.
 fn collections(catalog: &Catalog) -> Vec<(GroupVersion, String)> {
     let snapshot = catalog.snapshot();
     let mut seen = BTreeSet::new();
@@ -229,11 +230,11 @@ fn collections(catalog: &Catalog) -> Vec<(GroupVersion, String)> {
         let list: Value =
             document.and_then(|document| serde_json::from_slice(&document.bytes).ok()).unwrap_or_default();
         let resources = list["resources"].as_array().into_iter().flatten();
-        for name in resources
-            .filter(|resource| has_objects(resource))
-            .filter_map(|resource| resource["name"].as_str())
-        {
-            if seen.insert((Arc::clone(&gv.group), name.to_owned())) {
+        for resource in resources.filter(|resource| has_objects(resource)) {
+            let name = resource["name"].as_str().unwrap_or_default();
+            // The same hash means that they are stored as the same kind: the same objects, if they are called the same.
+            let stored = resource["storageVersionHash"].as_str().unwrap_or(&gv.group);
+            if seen.insert((stored.to_owned(), name.to_owned())) {
                 collections.push((gv.clone(), name.to_owned()));
             }
         }

@@ -8,6 +8,11 @@ pub(super) fn invalid(field: &str, value: impl Debug, why: &str) -> Cause {
     cause("FieldValueInvalid", field, format!("Invalid value: {value:?}: {why}"))
 }
 
+/// The value that reads `shown`, at `field`, breaks a rule.
+pub(super) fn invalid_shown(field: &str, shown: &str, why: &str) -> Cause {
+    cause("FieldValueInvalid", field, format!("Invalid value: {shown}: {why}"))
+}
+
 /// The text `value` at `field` is none of those that are `supported`.
 pub(super) fn unsupported(field: &str, value: &str, supported: &[&str]) -> Cause {
     let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();

@@ -68,21 +68,30 @@ fn since(at: Option<&str>) -> String {
     timestamp::age(at.unwrap_or_default())
 }
 
+/// The first text that there is: what the two groups of events call by different names is shown alike.
+fn first<'v>(object: &'v Value, pointers: &[&str]) -> Option<&'v str> {
+    pointers.iter().find_map(|pointer| text(object, pointer))
+}
+
 fn first_seen(event: &Value) -> String {
-    since(text(event, "/firstTimestamp").or_else(|| text(event, "/eventTime")))
+    since(first(event, &["/firstTimestamp", "/deprecatedFirstTimestamp", "/eventTime"]))
 }
 
 fn last_seen(event: &Value) -> String {
     if has_series(event) {
         return since(text(event, "/series/lastObservedTime"));
     }
-    text(event, "/lastTimestamp").map_or_else(|| first_seen(event), |at| since(Some(at)))
+    let last = first(event, &["/lastTimestamp", "/deprecatedLastTimestamp"]);
+    last.map_or_else(|| first_seen(event), |at| since(Some(at)))
 }
 
 fn event_count(event: &Value) -> i64 {
     let count = |pointer| event.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     // An event that was never counted stands for one occurrence.
-    if has_series(event) { count("/series/count") } else { count("/count").max(1) }
+    match has_series(event) {
+        true => count("/series/count"),
+        false => count("/count").max(count("/deprecatedCount")).max(1),
+    }
 }
 
 fn has_series(event: &Value) -> bool {
@@ -90,13 +99,19 @@ fn has_series(event: &Value) -> bool {
 }
 
 fn event_object(event: &Value) -> String {
-    let kind = text(event, "/involvedObject/kind").unwrap_or_default().to_lowercase();
-    text(event, "/involvedObject/name").map_or_else(|| kind.clone(), |name| format!("{kind}/{name}"))
+    let part = |part: &str| {
+        ["involvedObject", "regarding"].into_iter().find_map(|field| text(event, &format!("/{field}/{part}")))
+    };
+    let kind = part("kind").unwrap_or_default().to_lowercase();
+    part("name").map_or_else(|| kind.clone(), |name| format!("{kind}/{name}"))
 }
 
 fn event_source(event: &Value) -> String {
-    let component = text(event, "/source/component").or_else(|| text(event, "/reportingComponent"));
-    let host = text(event, "/source/host").or_else(|| text(event, "/reportingInstance"));
+    let component = first(
+        event,
+        &["/source/component", "/deprecatedSource/component", "/reportingComponent", "/reportingController"],
+    );
+    let host = first(event, &["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
     [component, host].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
@@ -147,6 +162,7 @@ mod tests {
             &[
                 (json!({"involvedObject": {"kind": "ConfigMap", "name": "a"}}), json!("configmap/a")),
                 (json!({"involvedObject": {"kind": "ConfigMap"}}), json!("configmap")),
+                (json!({"regarding": {"kind": "ConfigMap", "name": "a"}}), json!("configmap/a")),
             ],
         );
         check(
@@ -154,6 +170,8 @@ mod tests {
             &[
                 (json!({"source": {"component": "c", "host": "h"}}), json!("c, h")),
                 (json!({"source": {}, "reportingComponent": "r"}), json!("r")),
+                (json!({"deprecatedSource": {"component": "c", "host": "h"}}), json!("c, h")),
+                (json!({"reportingController": "r", "reportingInstance": "i"}), json!("r, i")),
                 (json!({}), json!("")),
             ],
         );

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use detectviz_api::definition::Definition;
+use detectviz_api::definition::{Definition, StoredForm};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -47,11 +47,12 @@ pub(super) fn undeclared(resource: &Resource) -> Vec<&'static str> {
     Vec::from_iter(resource.subresource_fields("finalize").map(|_| "finalize"))
 }
 
-/// Tells clients when objects are stored in another version than before: the first eight bytes of the hash of
-/// `GROUP/VERSION/KIND` of the stored version, in base64. The rule is upstream's `discovery.StorageVersionHash`.
+/// Tells clients when objects are stored in another version than before, and which resources are stored as one: the
+/// first eight bytes of the hash of `GROUP/VERSION/KIND` of the stored form, in base64. The rule is upstream's
+/// `discovery.StorageVersionHash`.
 fn storage_version_hash(definition: &Definition) -> Option<String> {
-    let version = &definition.storage_version()?.name;
-    let kind = format!("{}/{version}/{}", definition.group, definition.names.kind);
+    let StoredForm { group, version, kind, .. } = definition.stored_form()?;
+    let kind = format!("{group}/{version}/{kind}");
     Some(STANDARD.encode(&Sha256::digest(kind)[..8]))
 }
 
@@ -75,5 +76,16 @@ mod tests {
             }));
             assert_eq!(storage_version_hash(&definition.unwrap()).as_deref(), Some(hash), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_resource_that_is_stored_as_another_has_the_hash_of_that_one() {
+        let definition = serde_json::from_value(json!({
+            "group": "events.k8s.io", "scope": "Namespaced",
+            "names": {"plural": "events", "singular": "event", "kind": "Event", "listKind": "EventList"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {}}}],
+            "x-detectviz": {"storage": {"group": "", "resource": "events", "version": "v1", "kind": "Event"}},
+        }));
+        assert_eq!(storage_version_hash(&definition.unwrap()).as_deref(), Some("r2yiGXH7wu8="));
     }
 }

@@ -4,6 +4,7 @@ mod discovery;
 
 use anyhow::Context as _;
 use detectviz_api::definition::Definition;
+use detectviz_api::request_info::ROOT_CLUSTER;
 use detectviz_api::{GroupVersion, GroupVersionResource, RequestInfo};
 use detectviz_core::catalog::{GroupVersionEntry, OpenApi, Owner};
 use detectviz_core::{ApiGroupBuilder, Catalog, Delegate, Handler};
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::admission::AdmissionChain;
+use crate::conversion::{BUDGET, Conversion, Derived};
 use crate::metrics::WatchCounts;
 use crate::resource::{Backend, Resource};
 use crate::rest::Served;
@@ -57,10 +59,11 @@ impl Installer {
         strategies: Strategies<'_>,
         catalog: &Catalog,
     ) -> anyhow::Result<Resources> {
+        let derived = Arc::new(Derived::new(BUDGET));
         let mut resources = HashMap::new();
         for definition in groups.iter().flat_map(|group| &group.definitions) {
             let strategy = strategies(&definition.group, &definition.names.plural);
-            for resource in self.compile(definition, &strategy)? {
+            for resource in self.compile(definition, &strategy, &derived)? {
                 resources.insert(resource.gvr.clone(), Arc::new(Served(Arc::new(resource))));
             }
         }
@@ -75,9 +78,11 @@ impl Installer {
         &self,
         definition: &Arc<Definition>,
         strategy: &Arc<dyn Strategy>,
+        derived: &Arc<Derived>,
     ) -> anyhow::Result<Vec<Resource>> {
         let compiled = Compiled::new(Definition::clone(definition), &self.fragments)?;
         let (group, names) = (&definition.group, &definition.names);
+        let stored = definition.stored_form().context("find the version that objects are stored in")?;
         let served =
             definition.versions.iter().zip(compiled.versions()).filter(|(declared, _)| declared.served);
         served
@@ -89,9 +94,13 @@ impl Installer {
                 };
                 let columns = Columns::compile(declared)
                     .with_context(|| format!("compile the columns of {}", names.plural))?;
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let conversion = Conversion::of(definition, declared, number, derived)
+                    .with_context(|| format!("convert {}.{group}", names.plural))?;
                 Ok(Resource {
                     definition: Arc::clone(definition),
-                    prefix: resource_prefix(group, &names.plural, detectviz_api::request_info::ROOT_CLUSTER),
+                    prefix: resource_prefix(&stored.group, &stored.resource, ROOT_CLUSTER),
+                    conversion,
                     api_version: gvr.group_version().to_string(),
                     gvr,
                     version: version.clone(),
@@ -101,7 +110,7 @@ impl Installer {
                     backend: self.backend.clone(),
                     admission: self.admission.clone(),
                     max_body_bytes: self.max_body_bytes,
-                    number: NUMBER.fetch_add(1, Ordering::Relaxed),
+                    number,
                     watches: WatchCounts::default(),
                     history_reads: Arc::new(Semaphore::new(HISTORY_READS)),
                 })

@@ -123,7 +123,7 @@ impl Write<'_> {
     }
 
     async fn change_present(&self, intent: &mut Intent, current: &KeyValue) -> Result<Attempt, Status> {
-        let old = parsed(current)?;
+        let old = parsed(&self.call.resource, current)?;
         if let Intent::Replace(object, _) = &*intent {
             self.check_uid(object, &old)?;
             self.check_version(object, &old)?;
@@ -225,7 +225,8 @@ impl Write<'_> {
         let released = self.releases(&object, old);
         forget_version(&mut object);
         let value = bytes(&object);
-        if self.options.dry_run || !released && value == current.value {
+        let is_same = self.call.resource.to_stored(value.clone())? == current.value;
+        if self.options.dry_run || !released && is_same {
             return done(served(value, current.mod_revision)?);
         }
         let compare = Compare::ModRevision(current.mod_revision);
@@ -260,7 +261,8 @@ impl Write<'_> {
         self.put_bytes(key, compare, value, Some(object)).await
     }
 
-    /// Writes `value`. What is too large is written without its books, if `object` is there to take them off.
+    /// Writes `value`, in the stored form, and gives it back as it is served. What is too large is written without its books, if
+    /// `object` is there to take them off.
     async fn put_bytes(
         &self,
         key: Arc<str>,
@@ -269,14 +271,14 @@ impl Write<'_> {
         object: Option<Value>,
     ) -> Result<(TxnOutcome, Bytes), Status> {
         let resource = &self.call.resource;
-        let txn = resource.txn(Arc::clone(&key), compare, Op::Put(value.clone()));
+        let txn = resource.txn(Arc::clone(&key), compare, Op::Put(resource.to_stored(value.clone())?));
         match (resource.backend.store.txn(txn).await, object) {
             (Err(StoreError::TooLarge { .. }), Some(mut object)) => {
                 if let Some(metadata) = meta::of_mut(&mut object) {
                     metadata.remove("managedFields");
                 }
                 let value = bytes(&object);
-                let txn = resource.txn(key, compare, Op::Put(value.clone()));
+                let txn = resource.txn(key, compare, Op::Put(resource.to_stored(value.clone())?));
                 Ok((resource.backend.store.txn(txn).await.map_err(store_fault)?, value))
             }
             (outcome, _) => Ok((outcome.map_err(store_fault)?, value)),

@@ -18,7 +18,7 @@ pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
     let name = call.info().name.clone();
     let mut current = call.present(&name).await?;
     loop {
-        let object = parsed(&current)?;
+        let object = parsed(&call.resource, &current)?;
         call.check_delete(&object, &options).await?;
         let marked = call.marked(&object);
         if options.is_dry_run() {
@@ -80,7 +80,10 @@ impl Call {
         current: &KeyValue,
         marked: Option<&Value>,
     ) -> Result<Result<u64, KeyValue>, Status> {
-        let op = marked.map_or(Op::Delete, |object| Op::Put(stored(object)));
+        let op = match marked {
+            None => Op::Delete,
+            Some(object) => Op::Put(stored(&self.resource, object)?),
+        };
         if let Op::Put(value) = &op
             && *value == current.value
         {

@@ -6,11 +6,14 @@ use detectviz_api::selector::{FieldSelector, LabelSelector};
 use detectviz_storage::cache::Object;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::Call;
+use crate::resource::Resource;
 
 /// The selectors of a request, checked against what the resource lets select.
 pub(super) struct Filter {
+    resource: Arc<Resource>,
     labels: LabelSelector,
     fields: FieldSelector,
     /// The one object that the path or a selector names.
@@ -46,7 +49,8 @@ impl Filter {
         {
             return Err(Status::bad_request("fieldSelector metadata.name doesn't match requested name"));
         }
-        Ok(Self { labels: options.labels.clone(), fields: options.fields.clone(), name, looks_inside })
+        let (labels, fields) = (options.labels.clone(), options.fields.clone());
+        Ok(Self { resource: Arc::clone(resource), labels, fields, name, looks_inside })
     }
 
     /// Whether nothing is left out.
@@ -65,16 +69,18 @@ impl Filter {
         if self.fields.is_empty() {
             return true;
         }
-        let document: Value = if self.looks_inside {
-            serde_json::from_slice(&object.json()).unwrap_or_default()
-        } else {
-            Value::Null
-        };
+        let document = if self.looks_inside { self.document(object) } else { Value::Null };
         self.fields.matches(|field| match field {
             "metadata.name" => Cow::Borrowed(&*object.meta.name),
             "metadata.namespace" => Cow::Borrowed(&*object.meta.namespace),
             field => inside(&document, field),
         })
+    }
+
+    /// The object as it is served: the fields that may be named are those of that form.
+    fn document(&self, object: &Object) -> Value {
+        let served = self.resource.served(object).ok();
+        served.and_then(|object| serde_json::from_slice(&object.json()).ok()).unwrap_or_default()
     }
 }
 
@@ -104,10 +110,13 @@ fn inside<'a>(document: &'a Value, field: &str) -> Cow<'a, str> {
     }
 }
 
-/// An event's `source` selects by its component, and where that is empty by who reports it, as upstream has it.
+/// An event's `source` selects by its component, and where that is empty by who reports it, as upstream has it, in either
+/// group's words.
 fn event_source(event: &Value) -> &str {
-    let component = event["source"]["component"].as_str().filter(|component| !component.is_empty());
-    component.or_else(|| event["reportingComponent"].as_str()).unwrap_or_default()
+    let components = ["source", "deprecatedSource"].map(|field| &event[field]["component"]);
+    let reporters = ["reportingComponent", "reportingController"].map(|field| &event[field]);
+    let mut texts = components.into_iter().chain(reporters).filter_map(Value::as_str);
+    texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -123,6 +132,8 @@ mod tests {
             (json!({"source": {}, "reportingComponent": "b"}), "b"),
             (json!({"source": null, "reportingComponent": "b"}), "b"),
             (json!({"reportingComponent": "b"}), "b"),
+            (json!({"deprecatedSource": {"component": "a"}, "reportingController": "b"}), "a"),
+            (json!({"deprecatedSource": {}, "reportingController": "b"}), "b"),
             (json!({"source": {}}), ""),
         ] {
             assert_eq!(inside(&event, "source"), source, "{event}");

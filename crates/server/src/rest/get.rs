@@ -1,4 +1,4 @@
-//! get: the cached bytes, as they are.
+//! get: the cached bytes, as they are if they are stored as they are served.
 
 use detectviz_api::Status;
 use detectviz_api::options::resource_version;
@@ -12,7 +12,7 @@ use super::{Call, cache_fault};
 pub(super) async fn get(call: Call) -> Result<Response, Status> {
     let output = call.output()?;
     let object = call.fresh_object().await?;
-    output.object(&call.resource, StatusCode::OK, &object.json())
+    output.object(&call.resource, StatusCode::OK, &call.resource.served(&object)?.json())
 }
 
 impl Call {

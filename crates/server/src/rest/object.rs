@@ -6,13 +6,18 @@ use detectviz_storage::KeyValue;
 use detectviz_storage::cache::Object;
 use serde_json::Value;
 
-/// The object as it is stored: without its version, which the store gives.
-pub(super) fn stored(object: &Value) -> Bytes {
+use crate::resource::Resource;
+
+/// The object of `resource` as it is stored: in the stored form, and without its version, which the store gives.
+///
+/// # Errors
+/// 500 when it has no stored form.
+pub(super) fn stored(resource: &Resource, object: &Value) -> Result<Bytes, Status> {
     let mut object = object.clone();
     if let Some(metadata) = meta::of_mut(&mut object) {
         metadata.remove("resourceVersion");
     }
-    object.to_string().into()
+    resource.to_stored(object.to_string().into())
 }
 
 /// The object with the version `revision`.
@@ -23,12 +28,13 @@ pub(super) fn versioned(mut object: Value, revision: u64) -> Value {
     object
 }
 
-/// A stored object, parsed, with its version.
+/// A stored object of `resource` in the form that it serves, parsed, with its version.
 ///
 /// # Errors
 /// 500 when what is stored is no JSON.
-pub(super) fn parsed(stored: &KeyValue) -> Result<Value, Status> {
-    let object = serde_json::from_slice(&stored.value).map_err(Status::internal)?;
+pub(super) fn parsed(resource: &Resource, stored: &KeyValue) -> Result<Value, Status> {
+    let served = resource.to_served(&stored.value)?;
+    let object = serde_json::from_slice(&served).map_err(Status::internal)?;
     Ok(versioned(object, stored.mod_revision))
 }
 

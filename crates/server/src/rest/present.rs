@@ -142,6 +142,7 @@ impl View {
         object: &Object,
         out: &mut BytesMut,
     ) -> Result<(), Status> {
+        let object = resource.served(object)?;
         match self.presentation {
             Presentation::Object => object.write_to(out),
             Presentation::Metadata(version) | Presentation::MetadataList(version) => {

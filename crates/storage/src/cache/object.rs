@@ -110,6 +110,20 @@ impl Object {
         Self { revision, ..self.clone() }
     }
 
+    /// The JSON as it is stored.
+    pub fn stored(&self) -> &Bytes {
+        &self.stored
+    }
+
+    /// The same state in another form, whose JSON is given as it would be stored.
+    ///
+    /// # Errors
+    /// When the bytes are not an object as it would have to be stored.
+    pub fn in_form(&self, bytes: Bytes) -> Result<Self, ObjectError> {
+        let other = Self::parse(self.key.clone(), bytes, self.revision, self.create_revision)?;
+        Ok(Self { meta: self.meta.clone(), ..other })
+    }
+
     /// Appends the JSON as it is served: as stored, with `metadata.resourceVersion`.
     pub fn write_to(&self, out: &mut impl BufMut) {
         out.put_slice(&self.stored[..self.at]);
@@ -183,6 +197,15 @@ mod tests {
         assert_eq!((&*meta.name, &*meta.namespace, &*meta.uid, meta.deleting), ("a", "n", "u", true));
         assert_eq!((meta.label("a"), meta.label("b"), meta.label("c")), (Some("1"), Some("2"), None));
         assert!(!parse(r#"{"metadata":{"labels":null,"deletionTimestamp":null}}"#).unwrap().meta.deleting);
+    }
+
+    #[test]
+    fn another_form_has_its_own_bytes_and_the_same_revision() {
+        let object = parse(r#"{"kind":"A","metadata":{"name":"a"}}"#).unwrap();
+        let other = object.in_form(Bytes::from_static(br#"{"kind":"B","more":1,"metadata":{"name":"a"}}"#));
+        let expected = r#"{"kind":"B","more":1,"metadata":{"resourceVersion":"99","name":"a"}}"#;
+        assert_eq!(text(&other.unwrap()), expected);
+        assert!(object.in_form(Bytes::from_static(b"{}")).is_err());
     }
 
     #[test]

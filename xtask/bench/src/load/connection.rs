@@ -24,6 +24,9 @@ use super::Credentials;
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 30;
 
+/// The media type of a body, unless it is said.
+const JSON: &str = "application/json";
+
 /// How requests travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -160,9 +163,20 @@ impl Connection {
         path: &str,
         body: Option<Bytes>,
     ) -> anyhow::Result<Response<Incoming>> {
+        self.ask_in(method, path, JSON, body).await
+    }
+
+    /// Asks with a body of this media type.
+    async fn ask_in(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Option<Bytes>,
+    ) -> anyhow::Result<Response<Incoming>> {
         let mut request = self.request(method, path);
         if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_TYPE, kind);
         }
         let request = request.body(RequestBody::whole(body)).context("make a request")?;
         let answer = self.send(request).await?;
@@ -185,6 +199,15 @@ impl Connection {
         body: Option<Bytes>,
     ) -> anyhow::Result<Bytes> {
         let answer = self.ask(method, path, body).await?;
+        Ok(answer.into_body().collect().await.context("read an answer")?.to_bytes())
+    }
+
+    /// Sends a patch of this media type, and returns the whole body of a good answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn patch(&mut self, path: &str, kind: &str, patch: Bytes) -> anyhow::Result<Bytes> {
+        let answer = self.ask_in(Method::PATCH, path, kind, Some(patch)).await?;
         Ok(answer.into_body().collect().await.context("read an answer")?.to_bytes())
     }
 }

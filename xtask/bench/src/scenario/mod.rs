@@ -1,8 +1,10 @@
 //! One file a scenario. Each starts its own servers, lets ours and the peers take turns, and returns figures.
 
+mod changes;
 mod footprint;
 mod gets;
 mod list;
+mod managed;
 mod restart;
 mod rounds;
 mod watch;
@@ -95,6 +97,9 @@ impl Bench {
     pub(crate) async fn run(&self, scenario: Scenario) -> anyhow::Result<Vec<Figure>> {
         match scenario {
             Scenario::Writes => writes::run(self).await,
+            Scenario::Changes => changes::run(self).await,
+            Scenario::Apply => changes::run_apply(self).await,
+            Scenario::Managed => managed::run(self).await,
             Scenario::Gets => gets::run(self).await,
             Scenario::List => list::run(self).await,
             Scenario::Watch => watch::run(self).await,

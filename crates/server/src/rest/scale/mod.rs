@@ -45,7 +45,8 @@ pub(super) fn form(custom: bool) -> Form<'static> {
 pub(super) async fn get(call: Call) -> Result<Response, Status> {
     let output = call.output()?;
     let object = call.fresh_object().await?;
-    let object: Value = serde_json::from_slice(&object.json()).map_err(Status::internal)?;
+    let object: Value =
+        serde_json::from_slice(&call.resource.served(&object)?.json()).map_err(Status::internal)?;
     let paths = call.scale_paths()?;
     if at(&object, &paths.spec_replicas_path).is_none() {
         let missing = format!("the spec replicas field {:?} does not exist", paths.spec_replicas_path);
@@ -77,7 +78,7 @@ pub(super) async fn change(write: &Write<'_>, mut intent: Intent) -> Result<Writ
 async fn once(write: &Write<'_>, intent: &mut Intent, current: &KeyValue) -> Result<Attempt, Status> {
     let call = write.call;
     let paths = call.scale_paths()?;
-    let parent = parsed(current)?;
+    let parent = parsed(&call.resource, current)?;
     let old = with_books(scale_of(&parent, paths)?, &parent, call, paths);
     let mut draft = intent.draft(write, Some(&old))?;
     call.place(&mut draft.object)?;

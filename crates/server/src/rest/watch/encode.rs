@@ -88,6 +88,10 @@ impl Encoder {
 }
 
 fn write(resource: &Resource, view: &View, kind: Kind, object: &Object, out: &mut BytesMut) {
+    let object = match resource.served(object) {
+        Ok(object) => object,
+        Err(fault) => return write_error(&fault, out),
+    };
     if view.is_plain() {
         return line(kind.name(), out, |out| object.write_to(out));
     }
