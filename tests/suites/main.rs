@@ -19,3 +19,4 @@ mod reads;
 mod store;
 mod support;
 mod watch;
+mod writes;
