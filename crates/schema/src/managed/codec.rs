@@ -44,18 +44,13 @@ fn level<'a>(fields: &'a Value, canonical: &mut bool) -> Result<Level<'a>, Strin
             *canonical = false;
             continue;
         };
-        *canonical &= matches!(&element, Element::Field(_)) || is_borrowed(&element);
+        *canonical &= element.is_written(text);
         let Level { member, below } = level(value, canonical)?;
         branches.push(Branch { element, member, below });
     }
     let below = Set::of_unsorted(branches);
     *canonical &= !(member && below.is_empty());
     Ok(Level { member: member || below.is_empty(), below })
-}
-
-fn is_borrowed(element: &Element<'_>) -> bool {
-    use std::borrow::Cow::Borrowed;
-    matches!(element, Element::Key(Borrowed(_)) | Element::Value(Borrowed(_)))
 }
 
 /// Writes a set.

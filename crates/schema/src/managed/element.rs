@@ -1,9 +1,10 @@
 //! One step of the way to a field, in the form in which `managedFields` writes it and in the one in which people read it.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use super::canonical;
 use super::types::List;
 
 /// A step into an object or a list. What tells an item of a list apart is kept as canonical JSON text: to compare two is
@@ -43,7 +44,7 @@ impl<'a> Element<'a> {
             Value::Object(_) => Err(format!("{prefix} a map type")),
             Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
             Value::Null => Err(format!("{prefix} an explicit null")),
-            scalar => Ok(Self::Value(Cow::Owned(canonical(scalar)))),
+            scalar => Ok(Self::Value(Cow::Owned(canonical::text(scalar)))),
         }
     }
 
@@ -64,9 +65,9 @@ impl<'a> Element<'a> {
                 ));
             };
             text.push(if text.is_empty() { '{' } else { ',' });
-            write_string(name, &mut text);
+            canonical::write_string(name, &mut text);
             text.push(':');
-            write_canonical(value, &mut text);
+            canonical::write(value, &mut text);
         }
         text.push('}');
         Ok(Self::Key(Cow::Owned(text)))
@@ -87,10 +88,19 @@ impl<'a> Element<'a> {
         Ok(Some(match kind {
             "f:" => Self::Field(Cow::Borrowed(rest)),
             "i:" => Self::Index(rest.parse().map_err(|why| malformed(&why))?),
-            "k:" => Self::Key(recanonical::<Map<String, Value>>(rest).map_err(|why| malformed(&why))?),
-            "v:" => Self::Value(recanonical::<Value>(rest).map_err(|why| malformed(&why))?),
+            "k:" => Self::Key(canonical::of_keys(rest).map_err(|why| malformed(&why))?),
+            "v:" => Self::Value(canonical::of_value(rest).map_err(|why| malformed(&why))?),
             _ => return Ok(None),
         }))
+    }
+
+    /// Whether `text`, of which the step was read, is as [`Element::text`] writes it.
+    pub(super) fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::Field(_) | Self::Key(Cow::Borrowed(_)) | Self::Value(Cow::Borrowed(_)) => true,
+            Self::Key(Cow::Owned(_)) | Self::Value(Cow::Owned(_)) => false,
+            Self::Index(_) => self.text() == text,
+        }
     }
 
     /// The step with a text of its own.
@@ -130,74 +140,4 @@ impl fmt::Display for Element<'_> {
             }
         }
     }
-}
-
-/// JSON text in canonical form, the text itself if it is canonical already.
-fn recanonical<T>(text: &str) -> serde_json::Result<Cow<'_, str>>
-where
-    T: serde::de::DeserializeOwned + Into<Value>,
-{
-    let value: Value = serde_json::from_str::<T>(text)?.into();
-    let canonical = canonical(&value);
-    Ok(if canonical == text { Cow::Borrowed(text) } else { Cow::Owned(canonical) })
-}
-
-fn canonical(value: &Value) -> String {
-    let mut text = String::with_capacity(16);
-    write_canonical(value, &mut text);
-    text
-}
-
-/// Writes `value` so that equal values have equal texts: 1.0 is 1, and keys are sorted, as a `Map` has them.
-fn write_canonical(value: &Value, text: &mut String) {
-    match value {
-        Value::String(value) => write_string(value, text),
-        Value::Number(number) => write_number(number, text),
-        Value::Array(items) => write_all(items, "[]", text, write_canonical),
-        Value::Object(fields) => write_all(fields, "{}", text, |(name, value), text| {
-            write_string(name, text);
-            text.push(':');
-            write_canonical(value, text);
-        }),
-        Value::Null | Value::Bool(_) => {
-            let _ = write!(text, "{value}");
-        }
-    }
-}
-
-fn write_all<T>(
-    parts: impl IntoIterator<Item = T>,
-    brackets: &str,
-    text: &mut String,
-    write: impl Fn(T, &mut String),
-) {
-    text.push_str(&brackets[..1]);
-    for (place, part) in parts.into_iter().enumerate() {
-        if place > 0 {
-            text.push(',');
-        }
-        write(part, text);
-    }
-    text.push_str(&brackets[1..]);
-}
-
-fn write_string(value: &str, text: &mut String) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if value.bytes().all(plain) {
-        text.push('"');
-        text.push_str(value);
-        text.push('"');
-    } else {
-        let _ = write!(text, "{}", Value::from(value));
-    }
-}
-
-fn write_number(number: &Number, text: &mut String) {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let _ = match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT => {
-            write!(text, "{float:.0}")
-        }
-        _ => write!(text, "{number}"),
-    };
 }

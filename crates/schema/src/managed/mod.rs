@@ -8,6 +8,7 @@
 //! called the same in this one.
 
 mod apply;
+mod canonical;
 mod check;
 mod codec;
 mod compare;

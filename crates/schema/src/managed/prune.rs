@@ -27,7 +27,7 @@ pub(super) fn prune(
         unowned.remove(&managed.clone().with_named(ty));
         last.intersection(&going(ty, merged, &all, &unowned)?)
     };
-    remove(ty, merged, &gone, Emptied::GoneUnless(Some(&managed)));
+    remove(ty, merged, &gone, Emptied::GoneUnless(Some(managed)));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::super::canonical;
 use super::super::codec::{decode, encode};
 use super::super::{ApplyError, Writer, list_in};
 use super::{API_VERSION, Desk, object};
@@ -254,6 +255,21 @@ proptest! {
             if canonical {
                 prop_assert_eq!(written, fields);
             }
+        }
+    }
+
+    /// What is taken for canonical without reading it is what reading and writing it makes of it.
+    #[test]
+    fn a_text_that_is_plainly_canonical_is(
+        keys in r#"[{]("[ab! \\u]{0,2}":("[a\\/"ü]{0,2}"|-?[01]{1,3}|9{17,20}|1[.e]?0?|true|null|[{][}]),?){1,3}[}]"#,
+    ) {
+        if let Ok(canonical) = canonical::of_keys(&keys) {
+            let value: Value = serde_json::from_str(&keys).unwrap();
+            prop_assert_eq!(&*canonical, canonical::text(&value));
+        }
+        let value = &keys[1..keys.len() - 1];
+        if let Ok(canonical) = canonical::of_value(value) {
+            prop_assert_eq!(&*canonical, canonical::text(&serde_json::from_str(value).unwrap()));
         }
     }
 
