@@ -33,6 +33,14 @@ fn what_is_wrong_with_a_schema_is_named_with_its_place() {
             r#".properties[x].x-kubernetes-list-type: "bag" is unknown; allowed: atomic, set, map"#,
         ),
         (
+            object(&json!({"type": "object", "x-kubernetes-map-type": "set"})),
+            r#".properties[x].x-kubernetes-map-type: "set" is unknown; allowed: atomic, granular"#,
+        ),
+        (
+            object(&json!({"type": "string", "x-kubernetes-map-type": "atomic"})),
+            ".properties[x].x-kubernetes-map-type: only an object has one, this is string",
+        ),
+        (
             object(&json!({"type": "string", "pattern": "("})),
             ".properties[x].pattern: is no regular expression",
         ),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::check::check;
 use super::compare::equal;
-use super::conflict::{ApplyError, Conflict, Operation};
+use super::conflict::{ApplyError, Operation};
 use super::entries::{self, Entry, Slot};
 use super::fields::{Count, fields};
 use super::merge::merge;
@@ -109,24 +109,21 @@ impl Apply<'_> {
         merge(Type::of(self.root), merged, self.config)
     }
 
+    /// Who owns what this would change. `kubectl` may change what it applied before, on the client's side.
     fn check_conflicts(&self, others: &[Entry<'_>], changed: &Set<'_>) -> Result<(), ApplyError> {
         if self.force {
             return Ok(());
         }
-        let allowed = last_applied::allowed(self);
+        let contested = others.iter().map(|entry| (entry, entry.fields.intersection(changed)));
+        let contested: Vec<_> = contested.filter(|(_, fields)| !fields.is_empty()).collect();
+        if contested.is_empty() {
+            return Ok(());
+        }
+        let allowed = last_applied::allowed(self).unwrap_or_default();
         let mut conflicts = Vec::new();
-        for entry in others {
-            let mut contested = entry.fields.intersection(changed);
-            if let Some(allowed) = &allowed {
-                contested.remove(allowed);
-            }
-            conflicts.extend(contested.paths().into_iter().map(|field| Conflict {
-                manager: entry.manager.to_owned(),
-                operation: entry.operation,
-                subresource: entry.subresource.to_owned(),
-                api_version: entry.api_version.to_owned(),
-                field,
-            }));
+        for (entry, mut fields) in contested {
+            fields.remove(&allowed);
+            conflicts.extend(fields.paths().into_iter().map(|field| entry.conflict(field)));
         }
         if conflicts.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(conflicts)) }
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 
 use super::codec;
-use super::conflict::Operation;
+use super::conflict::{Conflict, Operation};
 use super::set::Set;
 
 /// The most entries of updates; above, the oldest become one.
@@ -43,6 +43,17 @@ impl<'a> Entry<'a> {
     pub(super) fn says(&self, other: &Entry<'_>) -> bool {
         self.is_of(other)
             && (self.api_version, self.time, &self.fields) == (other.api_version, other.time, &other.fields)
+    }
+
+    /// The entry's word against a change of `field`.
+    pub(super) fn conflict(&self, field: String) -> Conflict {
+        Conflict {
+            manager: self.manager.to_owned(),
+            operation: self.operation,
+            subresource: self.subresource.to_owned(),
+            api_version: self.api_version.to_owned(),
+            field,
+        }
     }
 
     fn read(entry: &'a Value, place: usize) -> Result<Self, String> {

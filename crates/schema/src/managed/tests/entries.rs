@@ -81,6 +81,14 @@ fn a_client_may_leave_the_entries_out_or_spoil_them_and_changes_nothing() {
 }
 
 #[test]
+fn a_write_whose_fields_cannot_be_told_apart_leaves_the_entries_as_they_are() {
+    let mut desk = Desk::with("a", json!({"text": "x"}));
+    let before = desk.entries().to_vec();
+    desk.update("b", json!({"text": "y", "children": [{"value": 1}]}));
+    assert_eq!(desk.entries(), before);
+}
+
+#[test]
 fn a_client_may_write_entries_but_not_through_a_subresource() {
     let entry = json!({
         "manager": "m", "operation": "Apply", "apiVersion": API_VERSION, "time": "2025-01-01T00:00:00Z",

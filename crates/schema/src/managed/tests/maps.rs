@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::fixture;
 
 #[test]
 fn leaves_are_owned_by_who_applies_them() {
@@ -137,4 +138,16 @@ fn an_empty_object_is_owned_by_who_brings_it() {
     desk.apply("b", Value::Null);
     desk.apply("a", Value::Null);
     assert_eq!(desk.object.as_ref().unwrap().get("spec"), None);
+}
+
+#[test]
+fn the_structs_of_a_built_in_kind_are_there_from_the_start_and_nobodys() {
+    let mut desk = Desk::new();
+    desk.version =
+        fixture::version(&json!({"spec": {"type": "object", "x-protobuf-field": 2, "properties": {
+            "text": {"type": "string", "x-protobuf-field": 1},
+            "map": {"type": "object", "x-protobuf-field": 2, "additionalProperties": {"type": "string"}},
+        }}}));
+    desk.update("a", json!({"text": "x", "map": {"k": "v"}}));
+    assert_eq!(*desk.owned("a"), json!({"f:text": {}, "f:map": {".": {}, "f:k": {}}}));
 }

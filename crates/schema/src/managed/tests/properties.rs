@@ -281,7 +281,8 @@ proptest! {
         for live in [&live, &with_spec(&live), &with_entries(&live)] {
             for config in [&config, &with_spec(&config)] {
                 if let Ok(applied) = version.apply(Some(live), config, &writer, true, &[&["status"]]) {
-                    let _ = version.apply(Some(&applied), config, &writer, false, &[&["status"]]);
+                    let again = version.apply(Some(&applied), config, &writer, false, &[&["status"]]);
+                    prop_assert_eq!(&again.unwrap()["spec"], &applied["spec"]);
                 }
                 let mut new = config.clone();
                 version.manage_update(Some(live), &mut new, &writer, &[&["status"]]);
