@@ -17,7 +17,7 @@ fn status_and_the_rest_are_written_and_owned_apart() {
         let made = create(&admin, SERVICES, &service);
         assert_eq!(made["metadata"]["generation"], 1);
         let (one, status) = (format!("{SERVICES}/v1.p"), format!("{SERVICES}/v1.p/status"));
-        let mut wanted = service.clone();
+        let mut wanted = service;
         wanted["spec"]["pluginID"] = "q".into();
         wanted["metadata"]["labels"] = json!({"a": "b"});
         let condition = json!({"type": "Tested", "status": "True", "reason": "Tested", "message": "",
