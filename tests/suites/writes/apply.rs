@@ -3,7 +3,7 @@
 use detectviz_tests::variants;
 use serde_json::{Value, json};
 
-use super::{MERGE, apply, causes_of, entry, send};
+use super::{APPLY, MERGE, apply, entry, refuse, send};
 use crate::support::{CONFIG_MAPS, create, version};
 
 fn config(data: &Value) -> Value {
@@ -39,7 +39,8 @@ fn what_another_manager_owns_is_a_conflict_unless_it_is_taken() {
         apply(&admin, &one, "first", "", &config(&json!({"x": "1", "y": "1"}))).expect(201);
         let refused = apply(&admin, &one, "second", "", &config(&json!({"x": "2"}))).refused(409, "Conflict");
         assert_eq!(refused["message"], "Apply failed with 1 conflict: conflict with \"first\": .data.x");
-        assert_eq!(causes_of(&refused), ["FieldManagerConflict .data.x: conflict with \"first\""]);
+        let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"first\"", "field": ".data.x"});
+        assert_eq!(refused["details"]["causes"], json!([cause]));
         // What both want is owned by both.
         let both = apply(&admin, &one, "second", "", &config(&json!({"x": "1"}))).expect(200);
         assert!(entry(&both, "first").is_some() && entry(&both, "second").is_some());
@@ -106,10 +107,8 @@ fn who_manages_is_kept_through_create_and_delete() {
             "metadata": {"name": "a", "resourceVersion": "1"}, "data": {"x": "3"}});
         apply(&admin, &one, "n", "", &stale).refused(409, "Conflict");
         let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "u"}});
-        let refused = apply(&admin, &one, "n", "", &other).refused(422, "Invalid");
-        assert_eq!(
-            causes_of(&refused),
-            ["FieldValueInvalid metadata.uid: Invalid value: \"u\": field is immutable"]
-        );
+        let message = "ConfigMap \"a\" is invalid: metadata.uid: Invalid value: \"u\": field is immutable";
+        let refusal = (422, "Invalid", message, "FieldValueInvalid");
+        refuse(&admin, "PATCH", &format!("{one}?fieldManager=n"), (APPLY, &other.to_string()), refusal);
     });
 }

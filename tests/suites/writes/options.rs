@@ -3,8 +3,30 @@
 use detectviz_tests::variants;
 use serde_json::json;
 
-use super::{APPLY, JSON, JSON_PATCH, MERGE, Row, STRATEGIC, entry, refuse, send};
+use super::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, entry, refuse, send};
 use crate::support::{CONFIG_MAPS, config_map, create};
+
+/// A query, and its fault as field, reason and message.
+const FAULTS: &[(&str, &str, &str, &str)] = &[
+    (
+        "dryRun=some",
+        "dryRun",
+        "FieldValueNotSupported",
+        "Unsupported value: \"some\": supported values: \"All\"",
+    ),
+    (
+        "fieldValidation=loose",
+        "fieldValidation",
+        "FieldValueNotSupported",
+        "Unsupported value: \"loose\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"",
+    ),
+    (
+        "fieldManager=a%07b",
+        "fieldManager",
+        "FieldValueInvalid",
+        "Invalid value: \"a\\u{7}b\": invalid character U+0007 (at position 1)",
+    ),
+];
 
 #[test]
 fn options_are_refused_under_the_name_of_their_kind() {
@@ -13,33 +35,9 @@ fn options_are_refused_under_the_name_of_their_kind() {
         create(&admin, CONFIG_MAPS, &config_map("a", "x"));
         let one = format!("{CONFIG_MAPS}/a");
         let body = config_map("a", "y").to_string();
-        let long = "x".repeat(129);
-        let faults = [
-            (
-                "dryRun=some",
-                "dryRun",
-                "FieldValueNotSupported",
-                "Unsupported value: \"some\": supported values: \"All\"",
-            ),
-            (
-                "fieldValidation=loose",
-                "fieldValidation",
-                "FieldValueNotSupported",
-                "Unsupported value: \"loose\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"",
-            ),
-            (
-                &format!("fieldManager={long}"),
-                "fieldManager",
-                "FieldValueTooLong",
-                "Too long: may not be more than 128 bytes",
-            ),
-            (
-                "fieldManager=a%07b",
-                "fieldManager",
-                "FieldValueInvalid",
-                "Invalid value: \"a\\u{7}b\": invalid character U+0007 (at position 1)",
-            ),
-        ];
+        let long = format!("fieldManager={}", "x".repeat(129));
+        let too_long = "Too long: may not be more than 128 bytes";
+        let long = (long.as_str(), "fieldManager", "FieldValueTooLong", too_long);
         for (method, path, kind, options) in [
             ("POST", CONFIG_MAPS, JSON, "CreateOptions"),
             ("PUT", &one, JSON, "UpdateOptions"),
@@ -47,48 +45,45 @@ fn options_are_refused_under_the_name_of_their_kind() {
             ("PATCH", &one, STRATEGIC, "PatchOptions"),
             ("PATCH", &one, JSON_PATCH, "PatchOptions"),
         ] {
-            for (query, field, reason, message) in faults {
-                let path = format!("{path}?{query}");
+            for (query, field, reason, message) in FAULTS.iter().chain([&long]) {
                 let body = if kind == JSON_PATCH { "[]" } else { body.as_str() };
-                let row = Row {
-                    request: (method, &path, kind, body),
-                    code: 422,
-                    reason: "Invalid",
-                    message: &format!("{options}.meta.k8s.io \"\" is invalid: {field}: {message}"),
-                    causes: &[&format!("{reason} {field}: {message}")],
-                };
-                refuse(&admin, &[row]);
+                let message = format!("{options}.meta.k8s.io \"\" is invalid: {field}: {message}");
+                let refusal = (422, "Invalid", message.as_str(), *reason);
+                refuse(&admin, method, &format!("{path}?{query}"), (kind, body), refusal);
             }
         }
-        let forced = format!("{one}?force=true");
-        let both = format!("{one}?dryRun=some");
-        refuse(
-            &admin,
-            &[
-                Row {
-                    request: ("PATCH", &forced, MERGE, "{}"),
-                    code: 422,
-                    reason: "Invalid",
-                    message: "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch",
-                    causes: &[
-                        "FieldValueForbidden force: Forbidden: may not be specified for non-apply patch",
-                    ],
-                },
-                Row {
-                    request: ("PATCH", &both, APPLY, &body),
-                    code: 422,
-                    reason: "Invalid",
-                    message: "PatchOptions.meta.k8s.io \"\" is invalid: [fieldManager: Required value: is required for apply \
-                              patch, dryRun: Unsupported value: \"some\": supported values: \"All\"]",
-                    causes: &[
-                        "FieldValueRequired fieldManager: Required value: is required for apply patch",
-                        "FieldValueNotSupported dryRun: Unsupported value: \"some\": supported values: \"All\"",
-                    ],
-                },
-            ],
-        );
+        let forced = "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch";
+        let forced = (422, "Invalid", forced, "FieldValueForbidden");
+        refuse(&admin, "PATCH", &format!("{one}?force=true"), (MERGE, "{}"), forced);
+        let both = "PatchOptions.meta.k8s.io \"\" is invalid: [fieldManager: Required value: is required for apply patch, \
+                    dryRun: Unsupported value: \"some\": supported values: \"All\"]";
+        let both = (422, "Invalid", both, "FieldValueRequired,FieldValueNotSupported");
+        refuse(&admin, "PATCH", &format!("{one}?dryRun=some"), (APPLY, &body), both);
     });
 }
+
+/// A way to write: method, media type, what is found first, and how a strict server refuses it.
+const WAYS: &[(&str, &str, &str, u16, &str)] = &[
+    ("POST", JSON, "duplicate field \"data.k\"", 400, STRICT),
+    ("PUT", JSON, "duplicate field \"data.k\"", 400, STRICT),
+    ("PATCH", MERGE, "duplicate field \"data.k\"", 422, " \"\" is invalid: patch: Invalid value: \"{…"),
+    (
+        "PATCH",
+        STRATEGIC,
+        "duplicate field \"data.k\"",
+        422,
+        " \"\" is invalid: patch: Invalid value: \"map[…",
+    ),
+    (
+        "PATCH",
+        JSON_PATCH,
+        "json patch duplicate field \"[0].op\"",
+        422,
+        " \"\" is invalid: patch: Invalid value: \"{…",
+    ),
+];
+const STRICT: &str = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: duplicate field \
+                      \"data.k\", unknown field \"more\"";
 
 #[test]
 fn unknown_and_double_fields_are_ignored_told_or_refused() {
@@ -96,72 +91,23 @@ fn unknown_and_double_fields_are_ignored_told_or_refused() {
         let admin = server.admin();
         create(&admin, CONFIG_MAPS, &config_map("a", "x"));
         let one = format!("{CONFIG_MAPS}/a");
-        let object = |name: &str| {
-            format!(
-                r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"k":"1","k":"2"}},"more":1}}"#
-            )
-        };
-        let (new, old) = (object("b"), object("a"));
-        let program = r#"[{"op":"add","path":"/more","value":1,"op":"add"}]"#;
-        let patch = r#"{"data":{"k":"1","k":"2"},"more":1}"#;
-        let strict = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: duplicate field \"data.k\", unknown field \"more\"";
-        for (method, path, kind, body, found, code, refusal) in [
-            (
-                "POST",
-                CONFIG_MAPS,
-                JSON,
-                new.as_str(),
-                vec!["duplicate field \"data.k\"", "unknown field \"more\""],
-                400,
-                strict,
-            ),
-            (
-                "PUT",
-                &one,
-                JSON,
-                &old,
-                vec!["duplicate field \"data.k\"", "unknown field \"more\""],
-                400,
-                strict,
-            ),
-            (
-                "PATCH",
-                &one,
-                MERGE,
-                patch,
-                vec!["duplicate field \"data.k\"", "unknown field \"more\""],
-                422,
-                " \"\" is invalid: patch: Invalid value: \"{…",
-            ),
-            (
-                "PATCH",
-                &one,
-                STRATEGIC,
-                patch,
-                vec!["duplicate field \"data.k\"", "unknown field \"more\""],
-                422,
-                " \"\" is invalid: patch: Invalid value: \"map[…",
-            ),
-            (
-                "PATCH",
-                &one,
-                JSON_PATCH,
-                program,
-                vec!["json patch duplicate field \"[0].op\"", "unknown field \"more\""],
-                422,
-                " \"\" is invalid: patch: Invalid value: \"{…",
-            ),
-        ] {
-            let status =
-                send(&admin, method, &format!("{path}?fieldValidation=Strict"), kind, body).expect(code);
+        for (method, kind, found, code, refusal) in WAYS {
+            let path = if *method == "POST" { CONFIG_MAPS } else { &one };
+            let name = if *method == "POST" { "b" } else { "a" };
+            let body = match *kind {
+                JSON_PATCH => r#"[{"op":"add","path":"/more","value":1,"op":"add"}]"#.to_owned(),
+                _ => format!(r#"{{"metadata":{{"name":"{name}"}},"data":{{"k":"1","k":"2"}},"more":1}}"#),
+            };
+            let send = |query: &str| send(&admin, method, &format!("{path}?{query}"), kind, &body);
+            let status = send("fieldValidation=Strict").expect(*code);
             let message = status["message"].as_str().unwrap();
             assert!(super::fits(message, refusal), "{kind}: {message}");
-            let answer = send(&admin, method, &format!("{path}?fieldValidation=Warn&dryRun=All"), kind, body);
+            assert!(message.ends_with("unknown field \"more\""), "{kind}: {message}");
+            let answer = send("fieldValidation=Warn&dryRun=All");
             assert!(answer.code < 300, "{answer}");
-            // The first of them: a client of one header sees as much.
-            let warned = format!("299 - \"{}\"", found[0].replace('"', "\\\""));
+            let warned = format!("299 - \"{}\"", found.replace('"', "\\\""));
             assert_eq!(answer.header("warning"), Some(warned.as_str()), "{kind}");
-            let answer = send(&admin, method, &format!("{path}?fieldValidation=Ignore"), kind, body);
+            let answer = send("fieldValidation=Ignore");
             assert!(answer.code < 300 && answer.header("warning").is_none(), "{answer}");
         }
     });
