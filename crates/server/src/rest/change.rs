@@ -97,6 +97,7 @@ impl Write<'_> {
             };
             match attempt {
                 Attempt::Done(written) => return Ok(written),
+                Attempt::Raced(None) if !makes => return Err(self.call.resource.not_found(name)),
                 Attempt::Raced(_) if intent.is_spent() => break,
                 Attempt::Raced(now) => current = now,
             }

@@ -6,7 +6,7 @@ use detectviz_server::admission::{Admission, Attributes, Operation};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, World, at, key, put, widget};
+use crate::support::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, World, at, gone, key, put, widget};
 
 /// Refuses whatever says `forbidden`, and remembers what it was asked.
 #[derive(Default)]
@@ -222,6 +222,26 @@ async fn who_insists_on_a_version_has_one_try() {
     assert!(message.ends_with("please apply your changes to the latest version and try again"), "{message}");
     let patch = json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}});
     assert_eq!(world.patch(&at("w"), MERGE, &patch).await.refused(409), message);
+}
+
+#[tokio::test]
+async fn what_was_deleted_meanwhile_is_not_found_and_no_conflict() {
+    for (method, kind, path) in [
+        ("PUT", JSON, at("w")),
+        ("PATCH", MERGE, at("w")),
+        ("PUT", JSON, format!("{}/status", at("w"))),
+        ("PATCH", MERGE, format!("{}/scale", at("w"))),
+    ] {
+        let world = World::start().await;
+        let mut wanted = world.create(&widget("w", json!({"replicas": 1}))).await.expect(201);
+        wanted["spec"]["replicas"] = 2.into();
+        wanted["status"] = json!({"phase": "x"});
+        let body = if kind == JSON { wanted } else { json!({"spec": {"replicas": 2}}) };
+        let mut once = true;
+        world.store.before_each_write(move || std::mem::take(&mut once).then(|| gone(&key("w"))));
+        let message = world.send(method, &path, kind, body.to_string()).await.refused(404);
+        assert_eq!(message, "widgets.e.org \"w\" not found", "{method} {path}");
+    }
 }
 
 /// Changes what it sees.

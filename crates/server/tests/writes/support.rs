@@ -123,6 +123,11 @@ pub(crate) fn put(key: &str, object: &Value) -> Txn {
     Txn::new(key, Compare::Any, Op::Put(object.to_string().into()))
 }
 
+/// Deletes what is at `key`.
+pub(crate) fn gone(key: &str) -> Txn {
+    Txn::new(key, Compare::Any, Op::Delete)
+}
+
 fn widgets(extensions: Value) -> Definition {
     let definition = json!({
         "group": "e.org", "scope": "Namespaced",

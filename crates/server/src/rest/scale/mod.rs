@@ -66,9 +66,9 @@ pub(super) async fn change(write: &Write<'_>, mut intent: Intent) -> Result<Writ
                 written.json = bytes(&scale_of(&object, write.call.scale_paths()?)?);
                 return Ok(written);
             }
+            Attempt::Raced(None) => return Err(write.call.resource.not_found(name)),
             Attempt::Raced(_) if intent.is_spent() => break,
             Attempt::Raced(Some(now)) => current = now,
-            Attempt::Raced(None) => return Err(write.call.resource.not_found(name)),
         }
     }
     Err(write.call.conflict(name, MODIFIED))
