@@ -284,6 +284,29 @@ async fn what_a_plugin_makes_is_defaulted_pruned_and_checked() {
 }
 
 #[tokio::test]
+async fn plugins_change_by_a_write_what_it_takes_and_nothing_else() {
+    let world = World::admitting(Arc::new(Mutator(|object| {
+        if object["kind"] == "Widget" {
+            object["spec"]["text"] = "plugin".into();
+            object["metadata"]["labels"] = json!({"by": "plugin"});
+            object["status"]["selector"] = "plugin".into();
+        }
+    })))
+    .await;
+    let created = world.create(&widget("w", json!({}))).await.expect(201);
+    assert_eq!((&created["spec"]["text"], created.get("status")), (&json!("plugin"), None));
+    let other = json!({"metadata": {"labels": null}, "spec": {"text": "mine"}, "status": {"phase": "mine"}});
+    let updated = world.patch(&at("w"), MERGE, &other).await.expect(200);
+    assert_eq!((&updated["spec"]["text"], updated.get("status")), (&json!("plugin"), None));
+    let status = world.patch(&format!("{}/status", at("w")), MERGE, &other).await.expect(200);
+    assert_eq!(status["status"], json!({"phase": "mine", "selector": "plugin"}));
+    assert_eq!(
+        (&status["spec"], &status["metadata"]["labels"]),
+        (&updated["spec"], &updated["metadata"]["labels"])
+    );
+}
+
+#[tokio::test]
 async fn books_that_a_plugin_damages_are_put_back() {
     let world = World::admitting(Arc::new(Mutator(|object| {
         object["metadata"]["managedFields"] =
