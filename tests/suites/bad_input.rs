@@ -149,7 +149,7 @@ fn bad_bodies(admin: &Client) {
     patch("application/json-patch+json", "{}").refused(400, "BadRequest");
     patch("application/merge-patch+json", "[").refused(400, "BadRequest");
     patch("application/json-patch+json", r#"[{"op":"replace","path":"/kind","value":"Secret"}]"#)
-        .refused(400, "BadRequest");
+        .refused(422, "Invalid");
     let absent = r#"[{"op":"remove","path":"/data/none"}]"#;
     patch("application/json-patch+json", absent).refused(422, "Invalid");
 }

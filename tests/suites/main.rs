@@ -20,3 +20,4 @@ mod reads;
 mod store;
 mod support;
 mod watch;
+mod writes;

@@ -10,6 +10,9 @@ use crate::http::{Body, Request, Response};
 /// The most bytes of an answer that a loopback caller reads as one document.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
 
+/// What the server calls itself; it becomes the manager of the fields that its controllers write.
+const USER_AGENT: &str = "detectviz";
+
 /// Sends requests to this server without a socket.
 #[async_trait]
 pub trait Loopback: Send + Sync {
@@ -80,6 +83,7 @@ fn request(method: Method, path: &str, object: Option<&Value>) -> Result<Request
         .uri(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json")
+        .header(header::USER_AGENT, USER_AGENT)
         .body(body)
         .map_err(Status::internal)
 }

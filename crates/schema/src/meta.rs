@@ -15,6 +15,11 @@ pub fn delete_options() -> Schema {
         .expect("the file is a schema, as its test shows")
 }
 
+/// `autoscaling/v1` `Scale`, with its protobuf numbers: an object seen as a number of something.
+pub fn scale() -> Schema {
+    serde_json::from_str(include_str!("meta/scale.json")).expect("the file is a schema, as its test shows")
+}
+
 /// Whether a fragment called `name` is the schema of all `metadata`.
 pub(crate) fn is_object_meta(name: &str) -> bool {
     name.rsplit('.').next() == Some("ObjectMeta")
@@ -27,6 +32,7 @@ mod tests {
     #[test]
     fn the_files_are_schemas() {
         assert_eq!(object_meta().properties["managedFields"].protobuf_field, Some(17));
+        assert_eq!(scale().properties["spec"].protobuf_field, Some(2));
         assert_eq!(delete_options().properties["dryRun"].protobuf_field, Some(5));
     }
 }

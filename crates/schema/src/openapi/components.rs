@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operations::Resource;
-use crate::Fragments;
+use super::operations::{Resource, SCALE_COMPONENT};
+use crate::{Fragments, meta};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
@@ -31,6 +31,13 @@ impl<'a> Components<'a> {
             forget_null(&mut kind);
         }
         self.schemas.insert(resource.component(&resource.names().kind), kind);
+        if resource.has_scale() {
+            let mut scale = self.publish(json!(meta::scale()));
+            forget_null(&mut scale);
+            let kind = json!([{"group": "autoscaling", "version": "v1", "kind": "Scale"}]);
+            self.complete(&mut scale, kind);
+            self.schemas.insert(SCALE_COMPONENT.to_owned(), scale);
+        }
         self.schemas.insert(resource.component(&resource.names().list_kind), list(resource));
     }
 
@@ -41,6 +48,12 @@ impl<'a> Components<'a> {
     /// The schema of the kind, with the fields that every object has.
     fn kind(&mut self, resource: &Resource<'_>) -> Value {
         let mut schema = self.publish(json!(resource.schema()));
+        self.complete(&mut schema, json!([resource.kind(&resource.names().kind)]));
+        schema
+    }
+
+    /// Adds what every object has.
+    fn complete(&mut self, schema: &mut Value, kinds: Value) {
         let metadata = self.refer("ObjectMeta");
         let properties = &mut schema["properties"];
         if !properties.is_object() {
@@ -49,8 +62,7 @@ impl<'a> Components<'a> {
         add_type(properties);
         // What a CRD may say of metadata narrows the name only; clients are told of all of it.
         properties["metadata"] = json!({"description": "The object's metadata.", "allOf": [metadata]});
-        schema["x-kubernetes-group-version-kind"] = json!([resource.kind(&resource.names().kind)]);
-        schema
+        schema["x-kubernetes-group-version-kind"] = kinds;
     }
 
     /// The published form of a schema: references lead to components, and what only this server reads is gone.

@@ -49,6 +49,10 @@ struct Place {
 /// What an operation id says last of a collection in all namespaces.
 const ACROSS: &str = "ForAllNamespaces";
 
+const SCALE: &str = "scale";
+/// The name of the component of `Scale`.
+pub(super) const SCALE_COMPONENT: &str = "io.k8s.api.autoscaling.v1.Scale";
+
 const COLLECTION: &[Action] = &[Action::List, Action::Create];
 const OBJECT: &[Action] = &[Action::Read, Action::Replace, Action::Patch, Action::Delete];
 const SUBRESOURCE: &[Action] = &[Action::Read, Action::Replace, Action::Patch];
@@ -95,6 +99,11 @@ impl<'a> Resource<'a> {
         format!("{package}.{version}.{kind}")
     }
 
+    /// Whether its objects have a `/scale`.
+    pub(super) fn has_scale(&self) -> bool {
+        self.version.subresources.as_ref().is_some_and(|some| some.scale.is_some())
+    }
+
     /// The path items of the resource.
     pub(super) fn paths(&self) -> Map<String, Value> {
         self.places().into_iter().map(|place| (place.path.clone(), self.item(&place))).collect()
@@ -124,6 +133,9 @@ impl<'a> Resource<'a> {
         if namespaced {
             let all = format!("{base}/{plural}");
             places.push(place(all, &COLLECTION[..1], &vec![], "", ACROSS));
+        }
+        if self.has_scale() {
+            places.push(place(format!("{object}/{SCALE}"), SUBRESOURCE, &named, scoped, SCALE));
         }
         if self.version.subresources.as_ref().is_some_and(|some| some.status.is_some()) {
             places.push(place(format!("{object}/status"), SUBRESOURCE, &named, scoped, "status"));
@@ -157,11 +169,11 @@ impl<'a> Resource<'a> {
             "operationId": format!("{}{}{}", action.verb(), place.subject, capitalized(place.subresource)),
             "tags": [self.tag()],
             "parameters": action.query().parameters(),
-            "responses": self.responses(action),
+            "responses": self.responses(action, place),
             "x-kubernetes-action": action.name(),
-            "x-kubernetes-group-version-kind": self.kind(&self.names().kind),
+            "x-kubernetes-group-version-kind": self.kind_at(place),
         });
-        if let Some(body) = self.body(action) {
+        if let Some(body) = self.body(action, place) {
             operation["requestBody"] = body;
         }
         operation
@@ -175,10 +187,10 @@ impl<'a> Resource<'a> {
         format!("{group}_{}", self.group_version.version)
     }
 
-    fn body(&self, action: Action) -> Option<Value> {
+    fn body(&self, action: Action, place: &Place) -> Option<Value> {
         let (content, required) = match action {
             Action::List | Action::Read => return None,
-            Action::Create | Action::Replace => (self.encoded(&self.kind_reference()), true),
+            Action::Create | Action::Replace => (self.encoded(&self.reference_at(place)), true),
             Action::Patch => (content(self.patches(), &shared("Patch")), true),
             Action::Delete => (self.encoded(&shared("DeleteOptions")), false),
         };
@@ -192,11 +204,11 @@ impl<'a> Resource<'a> {
         }
     }
 
-    fn responses(&self, action: Action) -> Value {
+    fn responses(&self, action: Action, place: &Place) -> Value {
         let success = match action {
             Action::List => self.list_content(),
             Action::Delete => content(&[JSON], &shared("Status")),
-            _ => self.encoded(&self.kind_reference()),
+            _ => self.encoded(&self.reference_at(place)),
         };
         let mut responses = json!({
             "default": {"description": "Failure", "content": content(&[JSON], &shared("Status"))},
@@ -225,8 +237,19 @@ impl<'a> Resource<'a> {
         content
     }
 
-    fn kind_reference(&self) -> Value {
-        reference(&self.component(&self.names().kind))
+    /// What is read and written at a path: the resource's kind, or `Scale`.
+    fn reference_at(&self, place: &Place) -> Value {
+        match place.subresource {
+            SCALE => reference(SCALE_COMPONENT),
+            _ => reference(&self.component(&self.names().kind)),
+        }
+    }
+
+    fn kind_at(&self, place: &Place) -> Value {
+        match place.subresource {
+            SCALE => json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}),
+            _ => self.kind(&self.names().kind),
+        }
     }
 
     /// `schema` in each encoding that the kind has.

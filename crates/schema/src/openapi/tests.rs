@@ -288,6 +288,23 @@ fn a_subresource_of_a_strategy_has_a_path_like_a_declared_one() {
 }
 
 #[test]
+fn a_scale_is_of_a_kind_of_its_own() {
+    let mut definition = custom();
+    let scale = json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"});
+    definition.versions[0].subresources = serde_json::from_value(json!({"scale": scale})).unwrap();
+    let published = [Published { definition: &definition, built_in: false, subresources: &[] }];
+    let gv = GroupVersion::new("toys.example.com", "v1");
+    let document = group_version_document(&gv, &published, &fragments());
+    let put = &document["paths"]["/apis/toys.example.com/v1/tops/{name}/scale"]["put"];
+    assert_eq!(put["x-kubernetes-group-version-kind"]["kind"], "Scale");
+    let body = &put["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    assert_eq!(body, "#/components/schemas/io.k8s.api.autoscaling.v1.Scale");
+    let schema = &document["components"]["schemas"]["io.k8s.api.autoscaling.v1.Scale"];
+    assert_eq!(schema["properties"]["spec"]["properties"]["replicas"]["type"], "integer");
+    assert_eq!(schema["properties"]["kind"]["type"], "string");
+}
+
+#[test]
 fn a_version_that_is_not_served_has_no_paths() {
     let definition = custom();
     let published = [Published { definition: &definition, built_in: false, subresources: &[] }];

@@ -155,7 +155,7 @@ fn open_api(
     Arc::new(move || {
         let published = definitions.iter().map(|(definition, subresources)| Published {
             definition,
-            built_in: true,
+            built_in: !definition.extensions.custom,
             subresources,
         });
         let published: Vec<_> = published.collect();

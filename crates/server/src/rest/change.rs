@@ -97,6 +97,7 @@ impl Write<'_> {
             };
             match attempt {
                 Attempt::Done(written) => return Ok(written),
+                Attempt::Raced(None) if !makes => return Err(self.call.resource.not_found(name)),
                 Attempt::Raced(_) if intent.is_spent() => break,
                 Attempt::Raced(now) => current = now,
             }
@@ -137,6 +138,10 @@ impl Write<'_> {
             self.manage(Some(&old), &mut draft.object);
         }
         self.mutate(Operation::Update, &mut draft, Some(&old)).await?;
+        if self.call.resource.admission.mutates() {
+            // What this write does not take, plugins cannot change by it either.
+            self.keep_other_parts(&mut draft.object, &old);
+        }
         self.settle(&mut draft, &old)?;
         self.admit(Operation::Update, &mut draft.object, Some(&old)).await?;
         let strip = !intent.is_apply();

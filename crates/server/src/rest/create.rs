@@ -63,10 +63,14 @@ impl Write<'_> {
     fn begin(&self, object: &mut Value) -> Result<(), Status> {
         self.call.place(object)?;
         wipe(object);
+        self.drop_status(object);
+        Ok(())
+    }
+
+    fn drop_status(&self, object: &mut Value) {
         if self.call.resource.has_status() {
             object.as_object_mut().map(|map| map.remove("status"));
         }
-        Ok(())
     }
 
     /// Stores a new object that has its name; or gives back what stands there.
@@ -91,6 +95,7 @@ impl Write<'_> {
     async fn store_new(&self, mut draft: Draft) -> Result<Attempt, Status> {
         let resource = &self.call.resource;
         resource.begin(&mut draft.object);
+        self.drop_status(&mut draft.object);
         resource.strategy.prepare_create(&mut draft.object);
         self.validate(&mut draft, None)?;
         self.admit(Operation::Create, &mut draft.object, None).await?;

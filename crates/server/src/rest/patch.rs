@@ -61,11 +61,16 @@ pub(super) async fn patch(call: Call, body: Body, part: Part) -> Result<Response
 
 impl Patch {
     fn read(kind: Kind, body: Bytes, validation: FieldValidation) -> Result<Self, Status> {
+        let decoded = decode_json(&body, Limits::default())
+            .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))?;
+        // Of a member that stands twice the last counts, as upstream; its readers do not all take that.
+        let body = match decoded.duplicates.is_empty() {
+            true => body,
+            false => decoded.value.to_string().into(),
+        };
         if validation == FieldValidation::Ignore {
             return Ok(Self { kind, body, found: Vec::new() });
         }
-        let decoded = decode_json(&body, Limits::default())
-            .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))?;
         let mut found = duplicate_fields(&decoded.duplicates);
         if kind == Kind::Json {
             found.extend(unknown_members(&decoded.value));
@@ -169,7 +174,9 @@ mod tests {
             read(Kind::Json, r#"[{"op": "add", "path": "/a", "value": 1, "valeu": 2, "op": "add"}]"#),
             ["json patch duplicate field \"[0].op\"", "json patch unknown field \"[0].valeu\""]
         );
-        let ignored = Patch::read(Kind::Merge, Bytes::from_static(b"{"), FieldValidation::Ignore).unwrap();
+        let ignored =
+            Patch::read(Kind::Merge, Bytes::from_static(br#"{"a": 1, "a": 2}"#), FieldValidation::Ignore)
+                .unwrap();
         assert!(ignored.found.is_empty());
     }
 

@@ -6,7 +6,7 @@ use detectviz_server::admission::{Admission, Attributes, Operation};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, World, at, key, put, widget};
+use crate::support::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, World, at, gone, key, put, widget};
 
 /// Refuses whatever says `forbidden`, and remembers what it was asked.
 #[derive(Default)]
@@ -224,6 +224,26 @@ async fn who_insists_on_a_version_has_one_try() {
     assert_eq!(world.patch(&at("w"), MERGE, &patch).await.refused(409), message);
 }
 
+#[tokio::test]
+async fn what_was_deleted_meanwhile_is_not_found_and_no_conflict() {
+    for (method, kind, path) in [
+        ("PUT", JSON, at("w")),
+        ("PATCH", MERGE, at("w")),
+        ("PUT", JSON, format!("{}/status", at("w"))),
+        ("PATCH", MERGE, format!("{}/scale", at("w"))),
+    ] {
+        let world = World::start().await;
+        let mut wanted = world.create(&widget("w", json!({"replicas": 1}))).await.expect(201);
+        wanted["spec"]["replicas"] = 2.into();
+        wanted["status"] = json!({"phase": "x"});
+        let body = if kind == JSON { wanted } else { json!({"spec": {"replicas": 2}}) };
+        let mut once = true;
+        world.store.before_each_write(move || std::mem::take(&mut once).then(|| gone(&key("w"))));
+        let message = world.send(method, &path, kind, body.to_string()).await.refused(404);
+        assert_eq!(message, "widgets.e.org \"w\" not found", "{method} {path}");
+    }
+}
+
 /// Changes what it sees.
 struct Mutator(fn(&mut Value));
 
@@ -261,6 +281,29 @@ async fn what_a_plugin_makes_is_defaulted_pruned_and_checked() {
     world.create(&widget("w", json!({}))).await.expect(201);
     let message = world.patch(&at("w"), MERGE, &json!({"spec": {"text": "rename"}})).await.refused(422);
     assert!(message.contains("metadata.name: Invalid value: \"other\": field is immutable"), "{message}");
+}
+
+#[tokio::test]
+async fn plugins_change_by_a_write_what_it_takes_and_nothing_else() {
+    let world = World::admitting(Arc::new(Mutator(|object| {
+        if object["kind"] == "Widget" {
+            object["spec"]["text"] = "plugin".into();
+            object["metadata"]["labels"] = json!({"by": "plugin"});
+            object["status"]["selector"] = "plugin".into();
+        }
+    })))
+    .await;
+    let created = world.create(&widget("w", json!({}))).await.expect(201);
+    assert_eq!((&created["spec"]["text"], created.get("status")), (&json!("plugin"), None));
+    let other = json!({"metadata": {"labels": null}, "spec": {"text": "mine"}, "status": {"phase": "mine"}});
+    let updated = world.patch(&at("w"), MERGE, &other).await.expect(200);
+    assert_eq!((&updated["spec"]["text"], updated.get("status")), (&json!("plugin"), None));
+    let status = world.patch(&format!("{}/status", at("w")), MERGE, &other).await.expect(200);
+    assert_eq!(status["status"], json!({"phase": "mine", "selector": "plugin"}));
+    assert_eq!(
+        (&status["spec"], &status["metadata"]["labels"]),
+        (&updated["spec"], &updated["metadata"]["labels"])
+    );
 }
 
 #[tokio::test]

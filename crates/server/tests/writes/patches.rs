@@ -201,6 +201,18 @@ async fn a_configuration_is_read_and_held_against_its_path() {
         let refused = apply("", &body).await.refused(code);
         assert!(refused.starts_with(message), "{body}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn a_configuration_may_say_something_twice_and_be_json() {
+    let world = World::start().await;
+    let path = format!("{}?fieldManager=m", at("w"));
+    let apply = |query: &str, body: &str| {
+        let (path, body) = (format!("{path}{query}"), body.to_owned());
+        let world = &world;
+        async move { world.send("PATCH", &path, APPLY, body).await }
+    };
+    let head = "apiVersion: e.org/v1\nkind: Widget\n";
     let twice = format!("{head}metadata: {{name: w}}\nspec: {{text: a, text: b}}\n");
     let refused = apply("&fieldValidation=Strict", &twice).await.refused(400);
     assert_eq!(refused, "error strict decoding YAML: duplicate field \"spec.text\"");

@@ -35,6 +35,21 @@ async fn an_object_is_read_as_its_scale() {
 }
 
 #[tokio::test]
+async fn discovery_says_of_which_kind_a_scale_is() {
+    let world = World::start().await;
+    let snapshot = world.catalog.snapshot();
+    let list = snapshot.resource_list(&detectviz_api::GroupVersion::new("e.org", "v1")).unwrap();
+    let list: Value = serde_json::from_slice(&list.bytes).unwrap();
+    let mut resources = list["resources"].as_array().unwrap().iter();
+    let scale = resources.find(|resource| resource["name"] == "widgets/scale").unwrap();
+    assert_eq!(
+        *scale,
+        json!({"name": "widgets/scale", "singularName": "", "namespaced": true, "group": "autoscaling", "version": "v1",
+            "kind": "Scale", "verbs": ["get", "patch", "update"]})
+    );
+}
+
+#[tokio::test]
 async fn every_way_to_scale_changes_the_number_and_nothing_else() {
     let (world, object) = scaled().await;
     let mut scale = world.get(&path()).await.expect(200);

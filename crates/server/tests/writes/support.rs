@@ -25,6 +25,7 @@ pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 
 /// A server.
 pub(crate) struct World {
+    pub(crate) catalog: Catalog,
     link: Arc<dyn Delegate>,
     pub(crate) store: Arc<Held>,
 }
@@ -123,6 +124,11 @@ pub(crate) fn put(key: &str, object: &Value) -> Txn {
     Txn::new(key, Compare::Any, Op::Put(object.to_string().into()))
 }
 
+/// Deletes what is at `key`.
+pub(crate) fn gone(key: &str) -> Txn {
+    Txn::new(key, Compare::Any, Op::Delete)
+}
+
 fn widgets(extensions: Value) -> Definition {
     let definition = json!({
         "group": "e.org", "scope": "Namespaced",
@@ -175,9 +181,10 @@ impl World {
             priority: 1000,
             definitions: vec![Arc::new(widgets(extensions))],
         };
+        let catalog = Catalog::default();
         let strategies = |_: &str, _: &str| Arc::clone(&strategy);
-        let resources = installer.install(&[group], &strategies, &Catalog::default()).unwrap();
-        Self { link: Link::new(Arc::new(resources), Arc::new(End)), store }
+        let resources = installer.install(&[group], &strategies, &catalog).unwrap();
+        Self { catalog, link: Link::new(Arc::new(resources), Arc::new(End)), store }
     }
 
     pub(crate) async fn send(

@@ -95,7 +95,7 @@ mod tests {
 
     const PATH: &str = ".spec.replicas";
 
-    fn entry(manager: &str, operation: &str, version: &str, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, version: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": operation, "apiVersion": version, "time": "t",
             "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
@@ -104,11 +104,11 @@ mod tests {
     fn who_owns_the_number_owns_it_in_the_scale() {
         let both = json!({"f:spec": {"f:replicas": {}, "f:x": {}}});
         let entries = json!([
-            entry("a", "Apply", "e.org/v1", both.clone()),
-            entry("b", "Update", "e.org/v1", json!({"f:spec": {"f:x": {}}})),
-            entry("c", "Update", "e.org/v2", both),
+            entry("a", "Apply", "e.org/v1", &both),
+            entry("b", "Update", "e.org/v1", &json!({"f:spec": {"f:x": {}}})),
+            entry("c", "Update", "e.org/v2", &both),
         ]);
-        let expected = json!([entry("a", "Apply", "autoscaling/v1", json!({"f:spec": {"f:replicas": {}}}))]);
+        let expected = json!([entry("a", "Apply", "autoscaling/v1", &json!({"f:spec": {"f:replicas": {}}}))]);
         assert_eq!(to_scale(Some(&entries), "e.org/v1", PATH), expected);
         assert_eq!(to_scale(None, "e.org/v1", PATH), json!([]));
     }
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn who_takes_the_number_in_the_scale_takes_it_from_the_others() {
         let entries = json!([
-            entry("a", "Apply", "e.org/v1", json!({"f:spec": {"f:replicas": {}, "f:x": {}}})),
-            entry("b", "Update", "e.org/v1", json!({"f:spec": {"f:replicas": {}}})),
+            entry("a", "Apply", "e.org/v1", &json!({"f:spec": {"f:replicas": {}, "f:x": {}}})),
+            entry("b", "Update", "e.org/v1", &json!({"f:spec": {"f:replicas": {}}})),
         ]);
-        let scale = json!([entry("hpa", "Update", "autoscaling/v1", json!({"f:spec": {"f:replicas": {}}}))]);
+        let scale = json!([entry("hpa", "Update", "autoscaling/v1", &json!({"f:spec": {"f:replicas": {}}}))]);
         let expected = json!([
-            entry("a", "Apply", "e.org/v1", json!({"f:spec": {"f:x": {}}})),
-            entry("hpa", "Update", "e.org/v1", json!({"f:spec": {"f:replicas": {}}})),
+            entry("a", "Apply", "e.org/v1", &json!({"f:spec": {"f:x": {}}})),
+            entry("hpa", "Update", "e.org/v1", &json!({"f:spec": {"f:replicas": {}}})),
         ]);
         assert_eq!(to_parent(Some(&entries), Some(&scale), "e.org/v1", PATH), expected);
         let again = to_scale(Some(&expected), "e.org/v1", PATH);

@@ -4,7 +4,7 @@
 mod books;
 mod selector;
 
-use detectviz_api::definition::{Definition, Scale};
+use detectviz_api::definition::{Definition, Extensions, Names, Scale, Scope, Version, VersionSchema};
 use detectviz_api::{Cause, Status, meta};
 use detectviz_core::http::Response;
 use detectviz_schema::{Compiled, CompiledVersion, Fragments};
@@ -23,8 +23,25 @@ const API_VERSION: &str = "autoscaling/v1";
 const ATTEMPTS: usize = 1000;
 
 static SCALE: LazyLock<CompiledVersion> = LazyLock::new(|| {
-    let definition: Definition = serde_json::from_str(include_str!("scale.json"))
-        .expect("the file is a definition, as the tests of this module show");
+    let version = Version {
+        name: "v1".to_owned(),
+        served: true,
+        storage: true,
+        schema: VersionSchema { open_api_v3_schema: detectviz_schema::meta::scale() },
+        subresources: None,
+        additional_printer_columns: Vec::new(),
+        selectable_fields: Vec::new(),
+    };
+    let names = ["scales", "scale", "Scale", "ScaleList"].map(str::to_owned);
+    let [plural, singular, kind, list_kind] = names;
+    let (short_names, categories) = Default::default();
+    let definition = Definition {
+        group: "autoscaling".to_owned(),
+        names: Names { plural, singular, kind, list_kind, short_names, categories },
+        scope: Scope::Namespaced,
+        versions: vec![version],
+        extensions: Extensions::default(),
+    };
     let compiled = Compiled::new(definition, &Fragments::new())
         .expect("our own definition compiles, as the tests of this module show");
     compiled.storage().clone()
@@ -67,9 +84,9 @@ pub(super) async fn change(write: &Write<'_>, mut intent: Intent) -> Result<Writ
                 written.json = bytes(&scale_of(&object, write.call.scale_paths()?)?);
                 return Ok(written);
             }
+            Attempt::Raced(None) => return Err(write.call.resource.not_found(name)),
             Attempt::Raced(_) if intent.is_spent() => break,
             Attempt::Raced(Some(now)) => current = now,
-            Attempt::Raced(None) => return Err(write.call.resource.not_found(name)),
         }
     }
     Err(write.call.conflict(name, MODIFIED))
