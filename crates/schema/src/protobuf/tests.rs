@@ -1,4 +1,5 @@
 mod encode;
+mod goldens;
 mod properties;
 mod random;
 
