@@ -13,8 +13,10 @@ fn document(group_version: &str) -> Value {
     group_version_document(&group_version.parse().unwrap(), &published, &fragments())
 }
 
-const GROUP_VERSIONS: [&str; 5] = [
+const GROUP_VERSIONS: [&str; 7] = [
     "v1",
+    "authentication.k8s.io/v1",
+    "authorization.k8s.io/v1",
     "apiregistration.k8s.io/v1",
     "service.grafana.app/v0alpha1",
     "aggregation.grafana.app/v0alpha1",
@@ -25,7 +27,7 @@ const GROUP_VERSIONS: [&str; 5] = [
 fn every_definition_compiles_and_is_named_like_its_file() {
     let fragments = fragments();
     let definitions = definitions();
-    assert_eq!(definitions.len(), 9);
+    assert_eq!(definitions.len(), 15);
     for (file, definition) in definitions {
         assert_eq!(definition.names.plural, file);
         assert_eq!(definition.names.list_kind, format!("{}List", definition.names.kind));
@@ -67,6 +69,26 @@ fn check_numbers(schema: &Schema, fragments: &Fragments, path: &str) {
     if let Some(Additional::Schema(values)) = &schema.additional_properties {
         check_numbers(values, fragments, path);
     }
+}
+
+#[test]
+fn what_is_computed_is_only_created() {
+    let document = document("authorization.k8s.io/v1");
+    let paths = document["paths"].as_object().unwrap();
+    let base = "/apis/authorization.k8s.io/v1";
+    let local = format!("{base}/namespaces/{{namespace}}/localsubjectaccessreviews");
+    let expected = ["selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"];
+    let expected = expected.map(|plural| format!("{base}/{plural}")).into_iter().chain([local.clone()]);
+    assert_eq!(BTreeSet::from_iter(paths.keys().cloned()), expected.collect());
+    for item in paths.values() {
+        let methods: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(methods, ["parameters", "post"]);
+    }
+    let post = &paths[&local]["post"];
+    assert_eq!(post["operationId"], "createAuthorizationV1NamespacedLocalSubjectAccessReview");
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(schemas.contains_key("io.k8s.api.authorization.v1.SubjectAccessReviewSpec"));
+    assert!(!schemas.keys().any(|name| name.ends_with("ReviewList")), "{:?}", schemas.keys());
 }
 
 #[test]
