@@ -13,10 +13,11 @@ fn document(group_version: &str) -> Value {
     group_version_document(&group_version.parse().unwrap(), &published, &fragments())
 }
 
-const GROUP_VERSIONS: [&str; 7] = [
+/// The group-versions of which nothing is stored, and so nothing patched.
+const COMPUTED: [&str; 2] = ["authentication.k8s.io/v1", "authorization.k8s.io/v1"];
+
+const GROUP_VERSIONS: [&str; 5] = [
     "v1",
-    "authentication.k8s.io/v1",
-    "authorization.k8s.io/v1",
     "apiregistration.k8s.io/v1",
     "service.grafana.app/v0alpha1",
     "aggregation.grafana.app/v0alpha1",
@@ -147,7 +148,7 @@ fn every_patch_operation_tells_kubectl_what_it_takes() {
 
 #[test]
 fn references_lead_somewhere_and_nothing_private_is_published() {
-    for group_version in GROUP_VERSIONS {
+    for group_version in GROUP_VERSIONS.into_iter().chain(COMPUTED) {
         let document = document(group_version);
         let text = document.to_string();
         for private in ["x-protobuf-field", "micro-time", "\"nullable\""] {
