@@ -119,7 +119,8 @@ fn a_review_that_cannot_be_meant_is_refused_in_upstreams_words() {
                 format!("{RULES}?fieldValidation=Strict"),
                 json!({"spec": {"namespace": "default", "more": 1}}),
                 400,
-                "strict decoding error: unknown field \"spec.more\"",
+                "SelfSubjectRulesReview in version \"v1\" cannot be handled as a SelfSubjectRulesReview: strict decoding error: \
+                 unknown field \"spec.more\"",
             ),
             (
                 OWN.to_owned(),
