@@ -5,6 +5,8 @@ use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::resource::qualified_resource;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, Verb};
 
+use crate::rules::Rules;
+
 /// Paths that everyone may read: probes must work without credentials, and clients ask for the version first.
 const PUBLIC: [&str; 4] = ["/livez", "/readyz", "/healthz", "/version"];
 
@@ -30,6 +32,9 @@ impl Decision {
 pub trait Authorizer: Send + Sync {
     /// Judges the very `info` that will be executed.
     fn authorize(&self, identity: &Identity, info: &RequestInfo) -> Decision;
+
+    /// All that it lets a caller do in `namespace`, as far as that can be listed.
+    fn rules(&self, identity: &Identity, namespace: &str) -> Rules;
 }
 
 /// Members of `system:masters` may do everything.
@@ -41,6 +46,10 @@ impl Authorizer for SystemMasters {
             return Decision::Allow;
         }
         Decision::NoOpinion(format!("not in {SYSTEM_MASTERS}"))
+    }
+
+    fn rules(&self, identity: &Identity, _: &str) -> Rules {
+        if identity.is_in(SYSTEM_MASTERS) { Rules::everything() } else { Rules::default() }
     }
 }
 
@@ -54,6 +63,11 @@ impl Authorizer for PublicPaths {
             return Decision::Allow;
         }
         Decision::NoOpinion("not a public path".to_owned())
+    }
+
+    fn rules(&self, _: &Identity, _: &str) -> Rules {
+        let paths = PUBLIC.iter().flat_map(|root| [(*root).to_owned(), format!("{root}/*")]);
+        Rules::of_paths(&[Verb::Get, Verb::Head], paths)
     }
 }
 
@@ -81,6 +95,14 @@ impl Authorizer for Union {
             }
         }
         Decision::NoOpinion(reasons.join("; "))
+    }
+
+    fn rules(&self, identity: &Identity, namespace: &str) -> Rules {
+        let mut all = Rules::default();
+        for authorizer in &self.0 {
+            all.add(authorizer.rules(identity, namespace));
+        }
+        all
     }
 }
 
@@ -153,11 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_done_is_listed_for_each_caller() {
+        let of = |identity| chain().rules(&identity, "default");
+        let public = of(bob());
+        assert_eq!((public.resources.len(), public.paths.len()), (0, 1));
+        assert!(public.paths[0].paths.iter().any(|path| path == "/livez/*"), "{public:?}");
+        assert_eq!(of(Identity::anonymous()), public);
+        let all = of(Identity::loopback());
+        assert_eq!(
+            (&*all.resources[0].verbs, &*all.paths[0].paths),
+            (&["*".to_owned()][..], &["*".to_owned()][..])
+        );
+        assert_eq!(all.paths[1..], public.paths);
+    }
+
+    #[test]
     fn a_denial_ends_the_chain() {
         struct Never;
         impl Authorizer for Never {
             fn authorize(&self, _: &Identity, _: &RequestInfo) -> Decision {
                 Decision::Deny("never".into())
+            }
+
+            fn rules(&self, _: &Identity, _: &str) -> Rules {
+                Rules::default()
             }
         }
         let chain = Union::new(vec![Box::new(Never), Box::new(SystemMasters)]);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use detectviz_api::request_info::ROOT_CLUSTER;
 use detectviz_api::resource::qualified_resource;
-use detectviz_api::{Reason, Status, meta};
+use detectviz_api::{GroupVersionResource, Reason, Status, meta};
 use detectviz_server::admission::{Admission, Attributes, Operation};
 use detectviz_storage::cache::Cache;
 use detectviz_storage::keys::{object_key, resource_prefix};
@@ -74,7 +74,7 @@ impl Admission for NamespaceLifecycle {
         {
             return Err(immortal(attributes.name()));
         }
-        if attributes.operation != Operation::Create || is_namespace {
+        if attributes.operation != Operation::Create || is_namespace || is_access_review(&resource.gvr) {
             return Ok(());
         }
         let Some(namespace) = resource.namespace() else { return Ok(()) };
@@ -96,6 +96,11 @@ impl Admission for NamespaceLifecycle {
 fn immortal(name: &str) -> Status {
     let message = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
     Status::failure(Reason::Forbidden, message).about("", "namespaces", name)
+}
+
+/// Whether the resource is a question about a namespace, which can be asked of one that is not there yet.
+fn is_access_review(gvr: &GroupVersionResource) -> bool {
+    &*gvr.group == "authorization.k8s.io" && &*gvr.resource == "localsubjectaccessreviews"
 }
 
 /// 403 for a create in a namespace that is going; clients match the cause's reason.
@@ -166,6 +171,7 @@ mod tests {
             ("/api/v1/namespaces/x/configmaps/a", Operation::Delete),
             ("/api/v1/namespaces", Operation::Create),
             ("/api/v1/namespaces/x", Operation::Create),
+            ("/apis/authorization.k8s.io/v1/namespaces/x/localsubjectaccessreviews", Operation::Create),
             ("/apis/e.org/v1/things", Operation::Create),
         ] {
             assert_eq!(admit(path, operation).await, Ok(()), "{path}");

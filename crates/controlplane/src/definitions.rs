@@ -14,7 +14,7 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 16] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
@@ -22,6 +22,12 @@ const FILES: [(&str, &str); 10] = [
     file!("events.events.k8s.io.yaml"),
     file!("leases.yaml"),
     file!("apiservices.yaml"),
+    file!("tokenreviews.yaml"),
+    file!("selfsubjectreviews.yaml"),
+    file!("subjectaccessreviews.yaml"),
+    file!("localsubjectaccessreviews.yaml"),
+    file!("selfsubjectaccessreviews.yaml"),
+    file!("selfsubjectrulesreviews.yaml"),
     file!("externalnames.yaml"),
     file!("dataplaneservices.yaml"),
     file!("datasources.yaml"),
@@ -97,6 +103,12 @@ mod tests {
                 "events.k8s.io/events",
                 "coordination.k8s.io/leases",
                 "apiregistration.k8s.io/apiservices",
+                "authentication.k8s.io/tokenreviews",
+                "authentication.k8s.io/selfsubjectreviews",
+                "authorization.k8s.io/subjectaccessreviews",
+                "authorization.k8s.io/localsubjectaccessreviews",
+                "authorization.k8s.io/selfsubjectaccessreviews",
+                "authorization.k8s.io/selfsubjectrulesreviews",
                 "service.grafana.app/externalnames",
                 "aggregation.grafana.app/dataplaneservices",
                 "datasource.detectviz.io/datasources",

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use detectviz_api::definition::Backing;
 use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::{Reason, RequestInfo, Status, Verb, meta};
 use detectviz_core::catalog::{GroupVersionEntry, Owner};
@@ -41,10 +42,14 @@ pub(crate) fn catalog() -> Arc<Catalog> {
     for builder in crate::definitions::groups().unwrap() {
         for gv in builder.group_versions() {
             let resources = builder.definitions.iter().map(|definition| {
+                let verbs: &[&str] = match definition.extensions.backing {
+                    Backing::Stored => &["create", "delete", "get", "list", "update", "watch"],
+                    Backing::Computed => &["create"],
+                };
                 let stored = definition.stored_form().map(|form| format!("{}/{}", form.api_version(), form.kind));
                 json!({"resource": definition.names.plural, "storageVersionHash": stored, "responseKind": {"kind": definition.names.kind},
                     "scope": if definition.is_namespaced() { "Namespaced" } else { "Cluster" },
-                    "verbs": ["create", "delete", "get", "list", "update", "watch"]})
+                    "verbs": verbs})
             });
             let (resources, priority) = (resources.collect(), crate::definitions::priority(&gv.group));
             let (owner, open_api, stale) = (Owner::Local, None, false);

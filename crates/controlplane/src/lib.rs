@@ -11,4 +11,4 @@ pub mod strategies;
 
 pub use admission::{NamespaceLifecycle, NamespaceLookup, NamespaceState};
 pub use controllers::{Obstacles, start_controllers};
-pub use strategies::Strategies;
+pub use strategies::{Reviewers, Strategies};

@@ -5,7 +5,10 @@
 
 use async_trait::async_trait;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, condition};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Strategies, definitions, start_controllers};
+use detectviz_auth::authorize::SystemMasters;
+use detectviz_controlplane::{
+    NamespaceLifecycle, Obstacles, Reviewers, Strategies, definitions, start_controllers,
+};
 use detectviz_core::delegate::End;
 use detectviz_core::edition::Obstacle;
 use detectviz_core::health::Checks;
@@ -58,7 +61,8 @@ impl Server {
             max_body_bytes: 3 << 20,
         };
         let catalog = Arc::new(Catalog::default());
-        let rules = Strategies { event_lifetime: Duration::from_secs(3600) };
+        let reviewers = Reviewers { authenticator: Arc::default(), authorizer: Arc::new(SystemMasters) };
+        let rules = Strategies { event_lifetime: Duration::from_secs(3600), reviewers };
         let strategy = |group: &str, resource: &str| rules.of(group, resource);
         let resources = installer.install(&definitions::groups().unwrap(), &strategy, &catalog).unwrap();
         let link = Link::new(Arc::new(resources), Arc::new(End));

@@ -1,7 +1,7 @@
 //! A resource as the server serves it: a compiled definition, its strategy, and where its objects are.
 
 use bytes::Bytes;
-use detectviz_api::definition::{Definition, Scale, Version};
+use detectviz_api::definition::{Backing, Definition, Scale, Version};
 use detectviz_api::{GroupVersionResource, Status};
 use detectviz_schema::CompiledVersion;
 use detectviz_schema::columns::Columns;
@@ -64,6 +64,11 @@ impl Resource {
     /// Whether it has a `/status`.
     pub fn has_status(&self) -> bool {
         self.declared.subresources.as_ref().is_some_and(|sub| sub.status.is_some())
+    }
+
+    /// Whether its objects are answers, and none is kept.
+    pub(crate) fn is_computed(&self) -> bool {
+        self.definition.extensions.backing == Backing::Computed
     }
 
     /// A write of one of its objects, which lasts as long as the strategy says.

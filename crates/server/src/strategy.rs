@@ -1,6 +1,6 @@
 //! What a schema cannot say of a resource. Every method has a default: a strategy says only what is special.
 
-use detectviz_api::{Cause, Status, meta};
+use detectviz_api::{Cause, Identity, Status, meta};
 use detectviz_schema::managed::Reset;
 use serde_json::Value;
 use std::time::Duration;
@@ -70,6 +70,15 @@ pub trait Strategy: Send + Sync {
     /// How long an object lasts after its last write; without it, until it is deleted. The store sees to it.
     fn lifetime(&self) -> Option<Duration> {
         None
+    }
+
+    /// Fills in what a computed resource answers `caller`, who asks by creating `object`; it was validated.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn answer(&self, caller: &Identity, object: &mut Value) -> Result<(), Status> {
+        let _ = (caller, object);
+        Ok(())
     }
 
     /// Subresources, besides `status`, that write the named top-level fields and keep all else.

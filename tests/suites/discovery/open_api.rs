@@ -37,6 +37,8 @@ fn the_index_leads_to_documents_that_may_be_kept_for_ever() {
                 "api/v1",
                 "apis/aggregation.grafana.app/v0alpha1",
                 "apis/apiregistration.k8s.io/v1",
+                "apis/authentication.k8s.io/v1",
+                "apis/authorization.k8s.io/v1",
                 "apis/coordination.k8s.io/v1",
                 "apis/datasource.detectviz.io/v0alpha1",
                 "apis/events.k8s.io/v1",

@@ -3,7 +3,17 @@
 use super::lines;
 use detectviz_tests::{Line, Server, every_line};
 
-const RESOURCES: [&str; 10] = [
+/// What can be asked, and is not kept.
+const REVIEWS: [&str; 6] = [
+    "localsubjectaccessreviews.authorization.k8s.io",
+    "selfsubjectaccessreviews.authorization.k8s.io",
+    "selfsubjectreviews.authentication.k8s.io",
+    "selfsubjectrulesreviews.authorization.k8s.io",
+    "subjectaccessreviews.authorization.k8s.io",
+    "tokenreviews.authentication.k8s.io",
+];
+
+const STORED: [&str; 10] = [
     "apiservices.apiregistration.k8s.io",
     "configmaps",
     "dataplaneservices.aggregation.grafana.app",
@@ -37,6 +47,8 @@ fn discovery_lists_resources_with_short_names_and_versions() {
         let expected = [
             "aggregation.grafana.app/v0alpha1",
             "apiregistration.k8s.io/v1",
+            "authentication.k8s.io/v1",
+            "authorization.k8s.io/v1",
             "coordination.k8s.io/v1",
             "datasource.detectviz.io/v0alpha1",
             "events.k8s.io/v1",
@@ -57,12 +69,15 @@ fn resources(server: &Server, filter: &str) -> Vec<String> {
 #[test]
 fn resources_are_filtered_by_what_discovery_says_of_them() {
     every_line(|server| {
-        assert_eq!(resources(&server, ""), RESOURCES);
-        assert_eq!(resources(&server, "--verbs=create,delete,get,list,patch,update,watch"), RESOURCES);
+        let mut all = [&STORED[..], &REVIEWS].concat();
+        all.sort_unstable();
+        assert_eq!(resources(&server, ""), all);
+        assert_eq!(resources(&server, "--verbs=create"), all);
+        assert_eq!(resources(&server, "--verbs=create,delete,get,list,patch,update,watch"), STORED);
         assert!(resources(&server, "--verbs=fly").is_empty());
         let cluster =
             ["apiservices.apiregistration.k8s.io", "dataplaneservices.aggregation.grafana.app", "namespaces"];
-        assert_eq!(resources(&server, "--namespaced=false"), cluster);
+        assert_eq!(resources(&server, "--namespaced=false --verbs=get"), cluster);
         assert_eq!(
             resources(&server, "--api-group=service.grafana.app"),
             ["externalnames.service.grafana.app"]
@@ -110,7 +125,7 @@ fn fields(explained: &str) -> Vec<(usize, String)> {
 #[test]
 fn every_resource_is_explained_whole_by_both_documents() {
     every_line(|server| {
-        for resource in RESOURCES {
+        for resource in STORED {
             // The old line takes what follows a dot for a field.
             let short = resource.split('.').next().unwrap();
             let resource = match resource {

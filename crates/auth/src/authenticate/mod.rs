@@ -58,6 +58,17 @@ impl Authenticator {
             None => Ok(Identity::anonymous()),
         }
     }
+
+    /// Whose bearer token this is, for somebody else who was shown it; `None` where no token can be anybody's.
+    ///
+    /// # Errors
+    /// When it is nobody's.
+    pub fn review_token(&self, token: &str) -> Result<Option<Identity>, Unauthorized> {
+        if self.tokens.is_empty() {
+            return Ok(None);
+        }
+        self.tokens.lookup(token).map(Some).ok_or(Unauthorized::Token)
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +98,13 @@ mod tests {
             assert!(matches!(refused, Unauthorized::Token), "{bad}");
             assert!(!refused.to_string().contains("t0k3n"));
         }
+    }
+
+    #[test]
+    fn a_token_can_be_reviewed_where_there_are_any() {
+        assert_eq!(authenticator().review_token("t0k3n").unwrap().unwrap().name, "alice");
+        assert!(matches!(authenticator().review_token("wrong"), Err(Unauthorized::Token)));
+        assert!(matches!(Authenticator::default().review_token("t0k3n"), Ok(None)));
     }
 
     #[test]

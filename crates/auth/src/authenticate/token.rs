@@ -54,6 +54,11 @@ impl TokenTable {
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
 
+    /// Whether nobody has a token.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The user whose token this is. Takes as long for a wrong token as for a right one: every entry is compared
     /// whole.
     pub fn lookup(&self, token: &str) -> Option<Identity> {

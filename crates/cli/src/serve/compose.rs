@@ -105,7 +105,7 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
     let auth = phases::auth(parts, &data, listener.address())?;
     let store = store::open(parts, &data, listener.address(), &auth.client_ca).await?;
     let groups = phases::groups()?;
-    let resources = phases::core_server(parts, &store, &groups)?;
+    let resources = phases::core_server(parts, &store, &auth, &groups)?;
     let core = Slot::new(phases::core_link(resources, phases::extensions()));
     let setup = Setup::new(
         Arc::clone(&parts.options),
@@ -117,7 +117,7 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
     let aggregator = phases::runner(parts, AGGREGATOR, &setup, core).await?;
     let dataplane = phases::runner(parts, DATAPLANE, &setup, aggregator.link.clone()).await?;
     let link = dataplane.link.clone();
-    let chain = phases::chain(parts, auth.engine, link, setup.groups.len(), listener.address());
+    let chain = phases::chain(parts, &auth, link, setup.groups.len(), listener.address());
     parts.loopback.connect(Arc::clone(&chain));
     phases::controllers(parts, &aggregator, &dataplane);
     let ends = phases::run_runners(parts, [aggregator, dataplane]).await?;

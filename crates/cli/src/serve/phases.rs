@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Strategies};
+use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::options::LimitOptions;
@@ -27,7 +27,8 @@ use crate::print;
 
 /// Who may come in, and how the server proves who it is.
 pub(super) struct Auth {
-    pub(super) engine: Authenticator,
+    pub(super) engine: Arc<Authenticator>,
+    pub(super) authorizer: Arc<dyn Authorizer>,
     pub(super) tls: Arc<rustls::ServerConfig>,
     /// The fingerprint of the CA that signs users' certificates.
     pub(super) client_ca: String,
@@ -43,8 +44,10 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
         .context("write the administrator's kubeconfig")?;
     let leaf = pki.serving();
     let tls = server_config(leaf.chain().to_vec(), leaf.key(), pki.client_ca().certificate().clone())?;
-    let engine = Authenticator::new(tokens(&parts.options.auth.token_file)?);
-    Ok(Auth { engine, tls, client_ca: pki.client_ca_fingerprint() })
+    let engine = Arc::new(Authenticator::new(tokens(&parts.options.auth.token_file)?));
+    let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
+    let authorizer = Arc::new(Union::new(authorizers));
+    Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint() })
 }
 
 /// What the serving certificate must carry: what clients call the server, and where it listens.
@@ -91,6 +94,7 @@ pub(super) fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
 pub(super) fn core_server(
     parts: &Parts,
     backend: &Backend,
+    auth: &Auth,
     groups: &[ApiGroupBuilder],
 ) -> anyhow::Result<Arc<Resources>> {
     let installer = Installer {
@@ -104,7 +108,9 @@ pub(super) fn core_server(
         version = print::VERSION,
         "starting generic API server"
     );
-    let strategies = Strategies { event_lifetime: parts.options.events.ttl };
+    let (authenticator, authorizer) = (Arc::clone(&auth.engine), Arc::clone(&auth.authorizer));
+    let reviewers = Reviewers { authenticator, authorizer };
+    let strategies = Strategies { event_lifetime: parts.options.events.ttl, reviewers };
     let resources =
         installer.install(groups, &|group, resource| strategies.of(group, resource), &parts.catalog)?;
     let names: Vec<String> =
@@ -157,12 +163,11 @@ pub(super) async fn runner(
 /// Puts the chain together.
 pub(super) fn chain(
     parts: &Parts,
-    authenticator: Authenticator,
+    auth: &Auth,
     link: Arc<Slot>,
     groups: usize,
     address: SocketAddr,
 ) -> Arc<Chain> {
-    let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
     let edition = parts.table.edition.name;
     let version = Version { version: print::VERSION, commit: print::COMMIT, rustc: print::RUSTC, edition };
     let (table, toggles, ended) =
@@ -178,8 +183,8 @@ pub(super) fn chain(
         }),
     };
     Arc::new(Chain {
-        authenticator,
-        authorizer: Box::new(Union::new(authorizers)),
+        authenticator: Arc::clone(&auth.engine),
+        authorizer: Arc::clone(&auth.authorizer),
         endpoints: Endpoints {
             checks: Arc::clone(&parts.checks),
             metrics: Arc::clone(&parts.metrics),

@@ -24,7 +24,7 @@ impl<'a> Components<'a> {
         Self { fragments, schemas: schemas.collect() }
     }
 
-    /// Adds the resource's kind and list.
+    /// Adds the resource's kind, and its list if there is one.
     pub(super) fn add_kind(&mut self, resource: &Resource<'_>) {
         let mut kind = self.kind(resource);
         if resource.is_built_in() {
@@ -38,7 +38,9 @@ impl<'a> Components<'a> {
             self.complete(&mut scale, kind);
             self.schemas.insert(SCALE_COMPONENT.to_owned(), scale);
         }
-        self.schemas.insert(resource.component(&resource.names().list_kind), list(resource));
+        if resource.is_stored() {
+            self.schemas.insert(resource.component(&resource.names().list_kind), list(resource));
+        }
     }
 
     pub(super) fn into_schemas(self) -> Map<String, Value> {
@@ -139,6 +141,13 @@ pub(super) fn shared(name: &str) -> Value {
 fn fragment_component(name: &str) -> String {
     let package = match name {
         "ObjectReference" | "EventSource" | "EventSeries" => "io.k8s.api.core.v1",
+        "UserInfo" => "io.k8s.api.authentication.v1",
+        "SubjectAccessReviewSpec"
+        | "SubjectAccessReviewStatus"
+        | "ResourceAttributes"
+        | "NonResourceAttributes"
+        | "FieldSelectorAttributes"
+        | "LabelSelectorAttributes" => "io.k8s.api.authorization.v1",
         "APIServiceCondition" => "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1",
         _ => META,
     };

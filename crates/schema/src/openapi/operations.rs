@@ -1,6 +1,6 @@
 //! `paths`: where a resource is served, and what each method does there.
 
-use detectviz_api::definition::{Names, Schema, Version};
+use detectviz_api::definition::{Backing, Names, Schema, Version};
 use detectviz_api::resource::GroupVersion;
 use serde_json::{Map, Value, json};
 
@@ -70,6 +70,11 @@ impl<'a> Resource<'a> {
         self.published.built_in
     }
 
+    /// Whether there are objects to be read, and not just answers to creates.
+    pub(super) fn is_stored(&self) -> bool {
+        self.published.definition.extensions.backing == Backing::Stored
+    }
+
     pub(super) fn names(&self) -> &'a Names {
         &self.published.definition.names
     }
@@ -126,6 +131,9 @@ impl<'a> Resource<'a> {
         };
         let collection = format!("{base}{scope}/{plural}");
         let object = format!("{collection}/{{name}}");
+        if !self.is_stored() {
+            return vec![place(collection, &[Action::Create], &within, scoped, "")];
+        }
         let mut places = vec![
             place(collection, COLLECTION, &within, scoped, ""),
             place(object.clone(), OBJECT, &named, scoped, ""),

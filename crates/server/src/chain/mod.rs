@@ -41,9 +41,9 @@ impl Peer {
 /// Everything that a request passes.
 pub struct Chain {
     /// Finds out who asks.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Decides whether they may.
-    pub authorizer: Box<dyn Authorizer>,
+    pub authorizer: Arc<dyn Authorizer>,
     /// The server's own pages: health, version, discovery, OpenAPI.
     pub endpoints: Endpoints,
     /// The delegates: dataplane, aggregator, core groups, extensions.

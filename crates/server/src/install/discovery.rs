@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::resource::Resource;
 
+/// What can be done with an answer.
+const COMPUTED_VERBS: [&str; 1] = ["create"];
 /// In the order of the alphabet, as clients see them upstream.
 const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
@@ -16,11 +18,13 @@ const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 pub(super) fn entry(resource: &Resource) -> Value {
     let names = &resource.definition.names;
     let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
+    let stored = !resource.is_computed();
+    let verbs: &[&str] = if stored { &VERBS } else { &COMPUTED_VERBS };
     let mut entry = json!({
         "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
-        "singularResource": names.singular, "verbs": VERBS,
+        "singularResource": names.singular, "verbs": verbs,
     });
-    if let Some(hash) = storage_version_hash(&resource.definition) {
+    if stored && let Some(hash) = storage_version_hash(&resource.definition) {
         entry["storageVersionHash"] = hash.into();
     }
     for (key, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {

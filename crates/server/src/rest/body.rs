@@ -93,20 +93,27 @@ impl Call {
             PROTOBUF => {
                 let envelope =
                     decode_envelope(&bytes).map_err(|fault| Status::bad_request(fault.to_string()))?;
+                check_options(envelope.kind)?;
                 delete_options_from_protobuf(envelope.raw)
                     .map_err(|fault| Status::bad_request(fault.to_string()))?
             }
             _ => return Err(unsupported(&[JSON, YAML, PROTOBUF])),
         };
-        if let Some(kind) = document["kind"].as_str().filter(|kind| *kind != "DeleteOptions") {
-            return Err(Status::bad_request(format!(
-                "the body of a delete must be DeleteOptions, not {kind:?}"
-            )));
-        }
+        check_options(document["kind"].as_str().unwrap_or_default())?;
         let options: DeleteOptions = serde_json::from_value(document)
             .map_err(|fault| Status::bad_request(format!("cannot read DeleteOptions: {fault}")))?;
         options.check()?;
         Ok(options)
+    }
+}
+
+/// Refuses a delete whose body is of another kind than its options.
+fn check_options(kind: &str) -> Result<(), Status> {
+    match kind {
+        "" | "DeleteOptions" => Ok(()),
+        other => {
+            Err(Status::bad_request(format!("the body of a delete must be DeleteOptions, not {other:?}")))
+        }
     }
 }
 

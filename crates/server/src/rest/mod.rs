@@ -3,6 +3,7 @@
 mod apply;
 mod body;
 mod change;
+mod computed;
 mod create;
 mod delete;
 mod filter;
@@ -86,6 +87,9 @@ impl Handler for Served {
         let upgradable = head.extensions.get::<Upgradable>().is_some();
         let call = Call { resource: Arc::clone(&self.0), context, headers: head.headers, upgradable };
         call.check_scope()?;
+        if call.resource.is_computed() {
+            return computed::answer(call, body).await;
+        }
         let part = call.resource.part(&call.info().subresource).ok_or_else(Status::no_such_path)?;
         match (call.context.info.verb, part) {
             (Verb::Get, Part::Scale) => scale::get(call).await,
