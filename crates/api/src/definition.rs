@@ -156,6 +156,19 @@ pub struct Extensions {
     pub generation: bool,
     /// Whether a user made the definition: there is no strategic merge patch of its objects then.
     pub custom: bool,
+    /// Where objects come from.
+    pub backing: Backing,
+}
+
+/// Where the objects of a resource come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backing {
+    /// They are kept in the store.
+    #[default]
+    Stored,
+    /// Each is an answer to a create, and nothing of it is kept: reviews.
+    Computed,
 }
 
 /// What names must be like.
@@ -273,7 +286,28 @@ pub struct Schema {
     pub patch_merge_key: String,
     /// The number of the field in the kind's protobuf message; only in built-in definitions, never published.
     #[serde(rename = "x-protobuf-field", skip_serializing_if = "Option::is_none")]
-    pub protobuf_field: Option<u32>,
+    pub protobuf_field: Option<ProtobufField>,
+}
+
+/// Where a field stands in a protobuf message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ProtobufField {
+    /// Under this number in the message itself.
+    Own(u32),
+    /// In a message within it whose fields JSON shows as if they were the outer one's, as Go embeds structs: the numbers
+    /// from the outside in, such as `[2, 7]` for field 7 of the message in field 2.
+    Embedded(Vec<u32>),
+}
+
+impl ProtobufField {
+    /// The numbers from the outside in.
+    pub fn numbers(&self) -> &[u32] {
+        match self {
+            Self::Own(number) => std::slice::from_ref(number),
+            Self::Embedded(numbers) => numbers,
+        }
+    }
 }
 
 /// What a map's values are.

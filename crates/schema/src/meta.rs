@@ -23,10 +23,12 @@ pub(crate) fn is_object_meta(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use detectviz_api::definition::ProtobufField;
 
     #[test]
     fn the_files_are_schemas() {
-        assert_eq!(object_meta().properties["managedFields"].protobuf_field, Some(17));
-        assert_eq!(delete_options().properties["dryRun"].protobuf_field, Some(5));
+        let number = |schema: Schema, field: &str| schema.properties[field].protobuf_field.clone();
+        assert_eq!(number(object_meta(), "managedFields"), Some(ProtobufField::Own(17)));
+        assert_eq!(number(delete_options(), "dryRun"), Some(ProtobufField::Own(5)));
     }
 }

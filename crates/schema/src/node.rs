@@ -18,8 +18,8 @@ pub(crate) struct Node {
     pub(crate) fields: BTreeMap<String, Field>,
     /// The names of the fields that have a default.
     pub(crate) defaulted: Vec<String>,
-    /// The names of the fields by their protobuf number.
-    pub(crate) numbers: BTreeMap<u32, String>,
+    /// The fields by their protobuf number.
+    pub(crate) numbers: Numbers,
     pub(crate) required: Vec<String>,
     /// What the values of a map are.
     pub(crate) values: Option<Arc<Node>>,
@@ -31,6 +31,18 @@ pub(crate) struct Node {
     pub(crate) items: Option<Arc<Node>>,
     pub(crate) list: ListType,
     pub(crate) bounds: Bounds,
+}
+
+/// What stands in a protobuf message, by number.
+pub(crate) type Numbers = BTreeMap<u32, Numbered>;
+
+/// What stands under one number of a protobuf message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Numbered {
+    /// The field of this name.
+    Field(String),
+    /// A message whose fields JSON shows as if they were those of the message around it.
+    Embedded(Numbers),
 }
 
 /// A named field of an object: its schema, and what holds for the field rather than for its type.
@@ -67,6 +79,8 @@ pub(crate) enum Format {
     Byte,
     DateTime,
     MicroTime,
+    Duration,
+    Quantity,
 }
 
 /// How the items of a list are told apart.
@@ -140,6 +154,8 @@ impl Format {
             Self::Byte => "byte",
             Self::DateTime => "date-time",
             Self::MicroTime => "micro-time",
+            Self::Duration => "duration",
+            Self::Quantity => "quantity",
         }
     }
 
@@ -151,6 +167,8 @@ impl Format {
             "byte" => Self::Byte,
             "date-time" => Self::DateTime,
             "micro-time" => Self::MicroTime,
+            "duration" => Self::Duration,
+            "quantity" => Self::Quantity,
             _ => Self::None,
         }
     }

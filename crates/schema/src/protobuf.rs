@@ -3,6 +3,10 @@
 //! Go's encoder writes every field that is no pointer, empty or not, while JSON leaves the empty ones out; so here an empty
 //! text, a zero, `false` and an empty message are left out too, unless the schema calls the field `required`, or
 //! `nullable`, by which a definition says that in Go it is a pointer.
+//!
+//! What a definition says, beside `x-protobuf-field`, is what JSON needs anyway: `format` is `date-time`, `micro-time`,
+//! `duration`, `quantity` or `byte`; an object of any fields and no properties is JSON in `Raw`; a map's value that is a
+//! list is a message around it (`ExtraValue`); and a number of two parts leads into a message that Go embeds.
 
 mod message;
 mod special;

@@ -5,20 +5,31 @@ use regex_lite::Regex;
 use std::collections::BTreeMap;
 
 use super::{Fault, fault};
-use crate::node::{Bounds, Field, Kind, ListType, Node};
+use crate::node::{Bounds, Field, Kind, ListType, Node, Numbered, Numbers};
 use crate::validate::Admitted;
+
+/// The first number that is too great for a protobuf field.
+const MAX_FIELD: u32 = 1 << 29;
+/// The most numbers that lead to one field.
+const MAX_EMBEDDED: usize = 4;
 
 pub(super) fn defaulted(fields: &BTreeMap<String, Field>) -> Vec<String> {
     fields.iter().filter(|(_, field)| field.node.default.is_some()).map(|(name, _)| name.clone()).collect()
 }
 
-pub(super) fn numbers(schema: &Schema, path: &str) -> Result<BTreeMap<u32, String>, Fault> {
-    let mut numbers = BTreeMap::new();
+/// The fields by their protobuf number.
+pub(super) fn numbers(schema: &Schema, path: &str) -> Result<Numbers, Fault> {
+    let mut numbers = Numbers::new();
     for (name, property) in &schema.properties {
-        let Some(number) = property.protobuf_field else { continue };
-        if let Some(other) = numbers.insert(number, name.clone()) {
-            return fault(path, format!("x-protobuf-field {number} stands at both {other:?} and {name:?}"));
+        let Some(place) = &property.protobuf_field else { continue };
+        let place = place.numbers();
+        if place.is_empty() || place.len() > MAX_EMBEDDED {
+            let why =
+                format!("x-protobuf-field of {name:?} must be a number, or a list of 1 to {MAX_EMBEDDED}");
+            return fault(path, why);
         }
+        put(&mut numbers, place, name)
+            .map_err(|why| (path.to_owned(), format!("x-protobuf-field of {name:?} {why}")))?;
     }
     Ok(numbers)
 }
@@ -31,6 +42,24 @@ pub(super) fn is_atomic_map(schema: &Schema, kind: Kind, path: &str) -> Result<b
         "granular" => Ok(false),
         "atomic" => Ok(true),
         other => fault(&path, format!("{other:?} is unknown; allowed: atomic, granular")),
+    }
+}
+
+/// Puts the field `name` where `place` leads to.
+fn put(numbers: &mut Numbers, place: &[u32], name: &str) -> Result<(), String> {
+    let Some((number @ 1..MAX_FIELD, inner)) = place.split_first() else {
+        return Err(format!("must be from 1 to {}", MAX_FIELD - 1));
+    };
+    if inner.is_empty() {
+        return match numbers.insert(*number, Numbered::Field(name.to_owned())) {
+            None => Ok(()),
+            Some(Numbered::Field(other)) => Err(format!("is {number}, as that of {other:?}")),
+            Some(Numbered::Embedded(_)) => Err(format!("is {number}, which is an embedded message's")),
+        };
+    }
+    match numbers.entry(*number).or_insert_with(|| Numbered::Embedded(Numbers::new())) {
+        Numbered::Embedded(message) => put(message, inner, name),
+        Numbered::Field(other) => Err(format!("is in {number}, which is that of {other:?}")),
     }
 }
 

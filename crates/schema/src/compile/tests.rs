@@ -52,7 +52,28 @@ fn what_is_wrong_with_a_schema_is_named_with_its_place() {
         (
             object(&json!({"type": "object", "properties": {
                 "a": {"type": "string", "x-protobuf-field": 1}, "b": {"type": "string", "x-protobuf-field": 1}}})),
-            r#".properties[x]: x-protobuf-field 1 stands at both "a" and "b""#,
+            r#".properties[x]: x-protobuf-field of "b" is 1, as that of "a""#,
+        ),
+        (
+            object(&json!({"type": "object", "properties": {
+                "a": {"type": "string", "x-protobuf-field": [1, 2]}, "b": {"type": "string", "x-protobuf-field": 1}}})),
+            r#".properties[x]: x-protobuf-field of "b" is 1, which is an embedded message's"#,
+        ),
+        (
+            object(&json!({"type": "object", "properties": {
+                "a": {"type": "string", "x-protobuf-field": 1}, "b": {"type": "string", "x-protobuf-field": [1, 2]}}})),
+            r#".properties[x]: x-protobuf-field of "b" is in 1, which is that of "a""#,
+        ),
+        (
+            object(
+                &json!({"type": "object", "properties": {"a": {"type": "string", "x-protobuf-field": 0}}}),
+            ),
+            r#".properties[x]: x-protobuf-field of "a" must be from 1 to 536870911"#,
+        ),
+        (
+            object(&json!({"type": "object", "properties": {
+                "a": {"type": "string", "x-protobuf-field": [1, 2, 3, 4, 5]}}})),
+            r#".properties[x]: x-protobuf-field of "a" must be a number, or a list of 1 to 4"#,
         ),
         (
             object(&json!({"type": "string", "enum": ["a"], "default": "b"})),

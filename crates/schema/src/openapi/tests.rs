@@ -1,32 +1,10 @@
 use super::*;
-use detectviz_api::definition::{Definition, Schema};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use detectviz_api::definition::{Additional, Definition, Schema};
+use std::collections::BTreeSet;
 
 use crate::Compiled;
 use crate::columns::Columns;
-
-fn definitions_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../controlplane/definitions")
-}
-
-fn fragments() -> Fragments {
-    let text = std::fs::read_to_string(definitions_folder().join("fragments.yaml")).unwrap();
-    yaml_serde::from_str(&text).unwrap()
-}
-
-fn definitions() -> BTreeMap<String, Definition> {
-    let files = std::fs::read_dir(definitions_folder()).unwrap().map(|entry| entry.unwrap().path());
-    let of_resources = files.filter(|path| path.file_name().unwrap() != "fragments.yaml");
-    of_resources
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let definition =
-                yaml_serde::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), definition)
-        })
-        .collect()
-}
+use crate::fixture::{definitions, fragments};
 
 fn document(group_version: &str) -> Value {
     let definitions = definitions();
@@ -62,24 +40,32 @@ fn every_definition_compiles_and_is_named_like_its_file() {
 fn a_protobuf_kind_numbers_all_its_fields() {
     let fragments = fragments();
     for (file, definition) in definitions().iter().filter(|(_, one)| one.extensions.protobuf) {
-        let mut root = definition.versions[0].schema.open_api_v3_schema.clone();
-        // These two travel in the envelope.
-        root.properties.retain(|name, _| name != "apiVersion" && name != "kind");
-        check_numbers(&root, &fragments, file);
+        for version in &definition.versions {
+            check_numbers(&version.schema.open_api_v3_schema, &fragments, file);
+        }
     }
 }
 
+/// Every field of every message has a number of its own, but for an object's `apiVersion` and `kind`: those of the body
+/// travel in the envelope, and those of an object within it nowhere.
 fn check_numbers(schema: &Schema, fragments: &Fragments, path: &str) {
     let schema = schema.reference.as_ref().map_or(schema, |name| &fragments[name]);
+    let embedded = schema.properties.contains_key("metadata");
     let mut seen = BTreeSet::new();
     for (name, property) in &schema.properties {
         let path = format!("{path}.{name}");
-        let number = property.protobuf_field.unwrap_or_else(|| panic!("{path} has no number"));
-        assert!(seen.insert(number), "{path} shares its number");
+        if embedded && matches!(name.as_str(), "apiVersion" | "kind") {
+            continue;
+        }
+        let Some(place) = &property.protobuf_field else { panic!("{path} has no number") };
+        assert!(seen.insert(place.numbers()), "{path} shares its number");
         check_numbers(property, fragments, &path);
     }
     if let Some(items) = &schema.items {
         check_numbers(items, fragments, path);
+    }
+    if let Some(Additional::Schema(values)) = &schema.additional_properties {
+        check_numbers(values, fragments, path);
     }
 }
 

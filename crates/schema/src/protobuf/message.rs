@@ -8,7 +8,7 @@ use super::special;
 use super::wire::{Payload, Reader};
 use super::{ProtobufError, ProtobufFault};
 use crate::decode::Limits;
-use crate::node::{Format, Kind, Node};
+use crate::node::{Format, Kind, Node, Numbered, Numbers};
 use crate::path::Path;
 
 /// Reads `message` as an object of `node`.
@@ -23,22 +23,44 @@ struct Transcoder {
     left: usize,
 }
 
+type Fields = Map<String, Value>;
+
 impl Transcoder {
     /// Reads `message` into `object`: a message that comes in several parts is one.
     fn merge(
         &mut self,
         node: &Node,
-        object: &mut Map<String, Value>,
+        object: &mut Fields,
+        message: &[u8],
+        path: &Path<'_>,
+    ) -> Result<(), ProtobufError> {
+        self.fields((node, &node.numbers), object, message, path)?;
+        object.retain(|name, value| !value.is_null() && (keeps_zero(node, name) || !is_zero(value)));
+        Ok(())
+    }
+
+    /// Reads the fields that have these numbers in `message`, which is the object's or one embedded in it.
+    fn fields(
+        &mut self,
+        (node, numbers): (&Node, &Numbers),
+        object: &mut Fields,
         message: &[u8],
         path: &Path<'_>,
     ) -> Result<(), ProtobufError> {
         for field in Reader::new(message) {
             let (number, payload) = field.map_err(|fault| fault.at(path))?;
-            let Some(name) = node.numbers.get(&number) else { continue };
-            let slot = object.entry(name.as_str()).or_insert(Value::Null);
-            self.field(&node.fields[name].node, slot, payload, &path.field(name))?;
+            match numbers.get(&number) {
+                None => {}
+                Some(Numbered::Embedded(numbers)) => {
+                    let message = payload.bytes().map_err(|fault| fault.at(path))?;
+                    self.fields((node, numbers), object, message, path)?;
+                }
+                Some(Numbered::Field(name)) => {
+                    let slot = object.entry(name.as_str()).or_insert(Value::Null);
+                    self.field(&node.fields[name].node, slot, payload, &path.field(name))?;
+                }
+            }
         }
-        object.retain(|name, value| !value.is_null() && (keeps_zero(node, name) || !is_zero(value)));
         Ok(())
     }
 
@@ -86,17 +108,39 @@ impl Transcoder {
             }
             return Ok(());
         }
-        let mut value = Value::Null;
-        self.field(item, &mut value, payload, &path.index(items.len()))?;
+        let value = self.element(item, payload, &path.index(items.len()))?;
         items.push(value);
         Ok(())
+    }
+
+    /// An item of a list or a value of a map. Where that is a list, which repeats nothing there, it is a message whose
+    /// first field repeats: Go's `ExtraValue` and its like.
+    fn element(
+        &mut self,
+        node: &Node,
+        payload: Payload<'_>,
+        path: &Path<'_>,
+    ) -> Result<Value, ProtobufError> {
+        let mut value = Value::Null;
+        let (Kind::Array, Some(item)) = (node.kind, node.items.as_deref()) else {
+            self.field(node, &mut value, payload, path)?;
+            return Ok(value);
+        };
+        self.count().map_err(|fault| fault.at(path))?;
+        let items = list(&mut value);
+        for field in Reader::new(payload.bytes().map_err(|fault| fault.at(path))?) {
+            if let (1, payload) = field.map_err(|fault| fault.at(path))? {
+                self.items(item, items, payload, path)?;
+            }
+        }
+        Ok(value)
     }
 
     /// One entry of a map: its key, and its value, which is the type's zero where it is absent.
     fn entry(
         &mut self,
         values: &Node,
-        map: &mut Map<String, Value>,
+        map: &mut Fields,
         message: &[u8],
         path: &Path<'_>,
     ) -> Result<(), ProtobufError> {
@@ -108,11 +152,14 @@ impl Transcoder {
                 _ => {}
             }
         }
-        let mut value = Value::Null;
-        match found {
-            Some(payload) => self.field(values, &mut value, payload, &path.field(key))?,
-            None => value = zero(values),
-        }
+        let path = path.field(key);
+        let value = match found {
+            Some(payload) => self.element(values, payload, &path)?,
+            None => {
+                self.count().map_err(|fault| fault.at(&path))?;
+                zero(values)
+            }
+        };
         map.insert(key.to_owned(), value);
         Ok(())
     }
@@ -120,10 +167,11 @@ impl Transcoder {
     fn scalar(&mut self, node: &Node, payload: Payload<'_>) -> Result<Value, ProtobufFault> {
         self.count()?;
         Ok(match (node.kind, node.format) {
+            (Kind::String | Kind::IntOrString, Format::Quantity) => special::quantity(payload)?.into(),
             (Kind::String, Format::Byte) => STANDARD.encode(payload.bytes()?).into(),
-            (Kind::String, format @ (Format::DateTime | Format::MicroTime)) => {
-                special::time(format, payload)?
-            }
+            (Kind::String, Format::DateTime) => special::time(payload)?,
+            (Kind::String, Format::MicroTime) => special::micro_time(payload)?,
+            (Kind::String, Format::Duration) => special::duration(payload)?.into(),
             (Kind::String, _) => payload.text()?.into(),
             (Kind::Integer, Format::Int32) => (payload.varint()? as i32).into(),
             (Kind::Integer, _) => (payload.varint()? as i64).into(),
@@ -142,11 +190,13 @@ impl Transcoder {
 
 /// Whether the value is JSON text on the wire: it may hold anything, so it has no numbers.
 fn is_raw(node: &Node) -> bool {
-    node.open && node.numbers.is_empty()
+    node.kind == Kind::Any || node.open && node.numbers.is_empty()
 }
 
+/// Whether a zero in the field is a value: it is a pointer, is always written down, or says itself what it holds.
 fn keeps_zero(node: &Node, name: &str) -> bool {
-    node.fields[name].pointer || node.required.iter().any(|required| required == name)
+    let field = &node.fields[name];
+    field.pointer || is_raw(&field.node) || node.required.iter().any(|required| required == name)
 }
 
 fn is_zero(value: &Value) -> bool {
@@ -160,15 +210,19 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
+/// What an absent value of a map is.
 fn zero(node: &Node) -> Value {
-    match node.kind {
-        Kind::String if node.format == Format::None || node.format == Format::Byte => "".into(),
-        Kind::Integer | Kind::IntOrString => 0.into(),
-        Kind::Number => 0.0.into(),
-        Kind::Boolean => false.into(),
-        Kind::Object => Value::Object(Map::new()),
-        Kind::Array => Value::Array(Vec::new()),
-        Kind::Any | Kind::String => Value::Null,
+    match (node.kind, node.format) {
+        (Kind::String | Kind::IntOrString, Format::Quantity) => special::NO_QUANTITY.into(),
+        (Kind::String, Format::Duration) => special::NO_DURATION.into(),
+        (Kind::String, Format::DateTime | Format::MicroTime) | (Kind::Any, _) => Value::Null,
+        (Kind::Object, _) if is_raw(node) => Value::Null,
+        (Kind::String, _) => "".into(),
+        (Kind::Integer | Kind::IntOrString, _) => 0.into(),
+        (Kind::Number, _) => 0.0.into(),
+        (Kind::Boolean, _) => false.into(),
+        (Kind::Object, _) => Value::Object(Map::new()),
+        (Kind::Array, _) => Value::Array(Vec::new()),
     }
 }
 
