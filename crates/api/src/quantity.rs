@@ -81,6 +81,11 @@ impl Quantity {
         self.exponent >= 0
     }
 
+    /// The amount as a floating-point number, as near as one comes.
+    pub fn to_f64(self) -> f64 {
+        self.mantissa as f64 * 10_f64.powi(self.exponent)
+    }
+
     /// The quantity in whole thousandths, rounded away from zero: what lists of resources hold.
     #[must_use]
     pub fn rounded_to_milli(self) -> Self {

@@ -14,12 +14,18 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 15] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
+    file!("serviceaccounts.yaml"),
+    file!("services.yaml"),
+    file!("endpoints.yaml"),
+    file!("resourcequotas.yaml"),
+    file!("limitranges.yaml"),
     file!("events.yaml"),
     file!("leases.yaml"),
+    file!("endpointslices.yaml"),
     file!("apiservices.yaml"),
     file!("externalnames.yaml"),
     file!("dataplaneservices.yaml"),
@@ -92,8 +98,14 @@ mod tests {
                 "/namespaces",
                 "/configmaps",
                 "/secrets",
+                "/serviceaccounts",
+                "/services",
+                "/endpoints",
+                "/resourcequotas",
+                "/limitranges",
                 "/events",
                 "coordination.k8s.io/leases",
+                "discovery.k8s.io/endpointslices",
                 "apiregistration.k8s.io/apiservices",
                 "service.grafana.app/externalnames",
                 "aggregation.grafana.app/dataplaneservices",

@@ -2,18 +2,26 @@
 //!
 //! A strategy runs beside its schema, so what the schema already refuses is not refused here again.
 
+mod amounts;
 mod apiservices;
 mod causes;
 mod configmaps;
 mod dataplaneservices;
 mod datasources;
+mod endpoints;
+mod endpointslices;
 mod events;
 mod externalnames;
 mod keyed;
 mod leases;
+mod limitranges;
 mod names;
 pub(crate) mod namespaces;
+mod network;
+mod resourcequotas;
 mod secrets;
+mod serviceaccounts;
+mod services;
 
 use detectviz_server::strategy::{Plain, Strategy};
 use std::sync::Arc;
@@ -33,6 +41,12 @@ impl Strategies {
             ("", "namespaces") => Arc::new(namespaces::Namespaces),
             ("", "configmaps") => Arc::new(configmaps::ConfigMaps),
             ("", "secrets") => Arc::new(secrets::Secrets),
+            ("", "serviceaccounts") => Arc::new(serviceaccounts::ServiceAccounts),
+            ("", "services") => Arc::new(services::Services),
+            ("", "endpoints") => Arc::new(endpoints::Endpoints),
+            ("", "resourcequotas") => Arc::new(resourcequotas::ResourceQuotas),
+            ("", "limitranges") => Arc::new(limitranges::LimitRanges),
+            ("discovery.k8s.io", "endpointslices") => Arc::new(endpointslices::EndpointSlices),
             ("", "events") => Arc::new(events::Events { lifetime: self.event_lifetime }),
             ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
             ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
@@ -79,12 +93,16 @@ mod tests {
     #[test]
     fn every_definition_has_its_strategy() {
         let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
-            "group": "?", "version": "?", "leaseTransitions": -1}, "involvedObject": {"namespace": "b"}});
+            "group": "?", "version": "?", "leaseTransitions": -1, "hard": {"?": "1"}, "limits": [{"type": "?"}]},
+            "subsets": [{}], "secrets": [{"kind": "?"}], "involvedObject": {"namespace": "b"}});
         for builder in crate::definitions::groups().unwrap() {
             for definition in &builder.definitions {
                 let strategy = strategy(&builder.group, &definition.names.plural);
                 let held = strategy.is_held(&json!({"spec": {"finalizers": ["kubernetes"]}}));
-                assert!(held || !strategy.validate(&bad).is_empty(), "{}", definition.names.plural);
+                let mut prepared = bad.clone();
+                strategy.prepare_create(&mut prepared);
+                let acts = held || prepared != bad || !strategy.validate(&bad).is_empty();
+                assert!(acts, "{}", definition.names.plural);
             }
         }
         assert!(strategy("apps", "configmaps").validate(&bad).is_empty());
@@ -97,6 +115,8 @@ mod tests {
                 let strategy = strategy(&builder.group, &definition.names.plural);
                 let odd = [
                     json!({"metadata": 1, "spec": [], "data": 1, "stringData": [], "status": "x", "type": 1}),
+                    json!({"spec": {"ports": [1, {"port": "x"}], "selector": 1, "clusterIPs": [1], "limits": [{"type": 1}]},
+                        "subsets": [1], "endpoints": [1, {"addresses": [2], "deprecatedTopology": 1}], "secrets": [1]}),
                     json!({"metadata": {"labels": 3}, "spec": {"finalizers": 1, "service": 2, "caBundle": 3},
                         "data": {"k": 1}, "stringData": {"k": 1}}),
                     Value::Null,
