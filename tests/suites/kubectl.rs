@@ -2,6 +2,7 @@
 
 mod applying;
 mod changing;
+mod create;
 mod get;
 mod published;
 mod requests;

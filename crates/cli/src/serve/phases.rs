@@ -224,7 +224,7 @@ pub(super) fn controllers(
         root_ca: wanted.is_on(ROOT_CA).then_some(serving_ca),
     };
     let (catalog, metrics) = (&parts.catalog, &parts.metrics);
-    detectviz_controlplane::start_controllers(context, &loopback, catalog, obstacles, upkeep, metrics);
+    detectviz_controlplane::start_controllers(context, &loopback, catalog, obstacles, &upkeep, metrics);
 }
 
 /// How runners tell that they ended.
