@@ -91,8 +91,8 @@ fn quotas_and_limits_are_shown_with_their_namespace() {
     every_line(|server| {
         server.kubectl("create namespace team").ok();
         server.kubectl("-n team create quota few --hard=pods=10,requests.cpu=2").ok();
-        let limits = "{apiVersion: v1, kind: LimitRange, metadata: {name: small}, \
-                      spec: {limits: [{type: Container, max: {cpu: '2'}}]}}";
+        let limits = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: small}\n\
+                      spec: {limits: [{type: Container, max: {cpu: '2'}}]}\n";
         server.kubectl("-n team create -f -").stdin(limits).ok();
         assert_eq!(&cells(&server.kubectl("-n team get quota").ok())[0][0], &"few");
         let described = server.kubectl("describe namespace team").ok();
