@@ -70,6 +70,9 @@ pub fn command(edition: Edition, arguments: &[&str]) -> Command {
     command
 }
 
+/// Most tests say exactly which config maps there are, so that those of the server itself are not made for them.
+const WITHOUT_ROOT_CA: &str = "*,-root-ca-certificate-publisher-controller";
+
 impl Builder {
     fn new(edition: Edition) -> Self {
         let folder = TempDir::with_prefix("detectviz-").expect("make a folder");
@@ -147,6 +150,12 @@ impl Builder {
         self.option("--config", &path.to_string_lossy())
     }
 
+    /// Runs all controllers, as a server does that is told nothing: each namespace has the config map `kube-root-ca.crt`.
+    #[must_use]
+    pub fn all_controllers(self) -> Self {
+        self.option("--controllers", "*")
+    }
+
     /// Any flag of `serve`.
     #[must_use]
     pub fn option(mut self, flag: &str, value: &str) -> Self {
@@ -199,7 +208,12 @@ impl Builder {
         command.env("HOME", self.folder()).env("TMPDIR", self.folder());
         command.current_dir(self.folder()).args(&self.arguments);
         let data_dir = self.data_dir();
-        for (flag, value) in [("--secure-port", "0"), ("--data-dir", &data_dir.to_string_lossy())] {
+        let defaults = [
+            ("--secure-port", "0"),
+            ("--data-dir", &*data_dir.to_string_lossy()),
+            ("--controllers", WITHOUT_ROOT_CA),
+        ];
+        for (flag, value) in defaults {
             if !self.arguments.iter().any(|given| given == flag) {
                 command.args([flag, value]);
             }

@@ -169,12 +169,25 @@ fn legacy_discovery_says_what_kubernetes_says() {
         let names: Vec<_> =
             groups["groups"].as_array().unwrap().iter().map(|group| group["name"].clone()).collect();
         assert_eq!(names[0], "apiregistration.k8s.io", "greater priority comes first");
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 9);
         let core = admin.get("/api/v1").expect(200);
         let names: Vec<_> =
             core["resources"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
-        let expected =
-            ["configmaps", "events", "namespaces", "namespaces/finalize", "namespaces/status", "secrets"];
+        let expected = [
+            "configmaps",
+            "endpoints",
+            "events",
+            "limitranges",
+            "namespaces",
+            "namespaces/finalize",
+            "namespaces/status",
+            "resourcequotas",
+            "resourcequotas/status",
+            "secrets",
+            "serviceaccounts",
+            "services",
+            "services/status",
+        ];
         assert_eq!(names, expected);
         // The hash is the one that every Kubernetes cluster shows.
         assert_eq!(
@@ -186,7 +199,7 @@ fn legacy_discovery_says_what_kubernetes_says() {
             })
         );
         assert_eq!(
-            core["resources"][4],
+            core["resources"][6],
             json!({
                 "name": "namespaces/status", "singularName": "", "namespaced": false, "kind": "Namespace",
                 "verbs": ["get", "patch", "update"],

@@ -2,6 +2,7 @@
 
 mod applying;
 mod changing;
+mod create;
 mod events;
 mod get;
 mod published;

@@ -215,6 +215,9 @@ pub enum NameRule {
     DnsSubdomain,
     /// A DNS label.
     DnsLabel,
+    /// A DNS label of RFC 1035, which begins with a letter.
+    #[serde(rename = "dns1035-label")]
+    Dns1035Label,
     /// Anything that may be a path segment.
     PathSegment,
 }
@@ -228,6 +231,7 @@ impl NameRule {
         match self {
             Self::DnsSubdomain => crate::names::check_dns_subdomain(name),
             Self::DnsLabel => crate::names::check_dns_label(name),
+            Self::Dns1035Label => crate::names::check_dns1035_label(name),
             Self::PathSegment => crate::names::check_path_segment(name),
         }
     }

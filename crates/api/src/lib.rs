@@ -11,6 +11,7 @@ pub mod names;
 pub mod negotiate;
 pub mod options;
 pub mod patch;
+pub mod quantity;
 pub mod query;
 pub mod request_info;
 pub mod resource;

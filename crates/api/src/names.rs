@@ -5,6 +5,10 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
      start and end with an alphanumeric character (e.g. 'my-name')";
 
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+
 /// Whether `name` is a DNS subdomain (RFC 1123): labels of `[a-z0-9-]` joined by dots, at most 253 characters.
 ///
 /// # Errors
@@ -26,6 +30,18 @@ pub fn check_dns_label(name: &str) -> Result<(), String> {
         () if name.len() > 63 => Err("must be no more than 63 characters".to_owned()),
         () if is_dns_label(name) => Ok(()),
         () => Err(LABEL.to_owned()),
+    }
+}
+
+/// Whether `name` is a DNS label of RFC 1035: like one of RFC 1123, but its first character is a letter.
+///
+/// # Errors
+/// Says what a name must be like.
+pub fn check_dns1035_label(name: &str) -> Result<(), String> {
+    match () {
+        () if name.len() > 63 => Err("must be no more than 63 characters".to_owned()),
+        () if is_dns_label(name) && name.starts_with(|first: char| first.is_ascii_lowercase()) => Ok(()),
+        () => Err(LABEL_1035.to_owned()),
     }
 }
 
@@ -102,6 +118,9 @@ mod tests {
         }
         assert!(
             check_dns_label("a.b").is_err()
+                && check_dns_label("0a").is_ok()
+                && check_dns1035_label("a0-b").is_ok()
+                && check_dns1035_label("0a").is_err()
                 && check_path_segment("v1.").is_ok()
                 && check_path_segment("a/b").is_err()
         );

@@ -52,6 +52,9 @@ pub(crate) struct Serve {
     /// Folder of backend plugins, each in a folder with its plugin.json
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<String>,
+    /// Controllers that run, of those that a server can do without: *, NAME and -NAME, joined by commas [default: *]
+    #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
+    controllers: Option<String>,
     /// How log lines look: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -200,6 +203,7 @@ impl Serve {
             ),
             flag("etcd.request_timeout_seconds", "--etcd-request-timeout", &etcd.etcd_request_timeout),
             flag("plugin_dir", "--plugin-dir", &self.plugin_dir),
+            flag("controllers", "--controllers", &self.controllers),
             flag("log.format", "--log-format", &self.log_format),
         ];
         let toggles = self.toggle.iter().map(|toggle| {

@@ -4,6 +4,7 @@
 mod apiservices;
 mod leader;
 mod namespace;
+mod namespaced;
 mod remote_conditions;
 mod retry;
 mod system_namespaces;
@@ -15,6 +16,7 @@ use detectviz_core::{Catalog, Loopback, RunContext};
 use std::sync::Arc;
 
 use self::leader::{Elector, Timing};
+pub use self::namespaced::Upkeep;
 
 /// What keeps each runner from running. Where there is an obstacle, the objects meant for that runner say so;
 /// where there is none, the runner owns their condition.
@@ -36,15 +38,18 @@ pub fn start_controllers(
     loopback: &Arc<dyn Loopback>,
     catalog: &Arc<Catalog>,
     obstacles: Obstacles,
+    upkeep: &Upkeep,
     metrics: &Metrics,
 ) {
+    let kept = upkeep.kept();
     // On every server: each is ready only when they are there, and making them twice does no harm.
-    system_namespaces::start(context, loopback);
+    system_namespaces::start(context, loopback, &kept);
     let catalog = Arc::clone(catalog);
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
         namespace::start(context, loopback, &catalog);
         apiservices::start(context, loopback, &catalog);
         remote_conditions::start(context, loopback, obstacles);
+        kept.iter().for_each(|kept| namespaced::start(context, loopback, kept));
     };
     let leadership = context.leadership();
     if leadership.is_contested() {

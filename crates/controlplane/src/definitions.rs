@@ -14,13 +14,19 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 22] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
+    file!("serviceaccounts.yaml"),
+    file!("services.yaml"),
+    file!("endpoints.yaml"),
+    file!("resourcequotas.yaml"),
+    file!("limitranges.yaml"),
     file!("events.yaml"),
     file!("events.events.k8s.io.yaml"),
     file!("leases.yaml"),
+    file!("endpointslices.yaml"),
     file!("apiservices.yaml"),
     file!("tokenreviews.yaml"),
     file!("selfsubjectreviews.yaml"),
@@ -99,9 +105,15 @@ mod tests {
                 "/namespaces",
                 "/configmaps",
                 "/secrets",
+                "/serviceaccounts",
+                "/services",
+                "/endpoints",
+                "/resourcequotas",
+                "/limitranges",
                 "/events",
                 "events.k8s.io/events",
                 "coordination.k8s.io/leases",
+                "discovery.k8s.io/endpointslices",
                 "apiregistration.k8s.io/apiservices",
                 "authentication.k8s.io/tokenreviews",
                 "authentication.k8s.io/selfsubjectreviews",

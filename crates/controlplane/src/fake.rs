@@ -7,7 +7,7 @@ use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::{Reason, RequestInfo, Status, Verb, meta};
 use detectviz_core::catalog::{GroupVersionEntry, Owner};
 use detectviz_core::http::{Body, BoxError, Request, Response};
-use detectviz_core::informer::Objects;
+use detectviz_core::informer::{self, Objects};
 use detectviz_core::{Catalog, Loopback};
 use http_body::Frame;
 use serde_json::{Value, json};
@@ -93,7 +93,8 @@ impl Fake {
     /// The objects of a collection, as an informer would see them.
     pub(crate) fn view(&self, path: &str) -> Objects {
         let items = self.list(&resource(path));
-        let objects = items.into_iter().map(|item| (meta::name(&item).to_owned(), Arc::new(item)));
+        let key_of = |item: &Value| informer::key(meta::namespace(item), meta::name(item));
+        let objects = items.into_iter().map(|item| (key_of(&item), Arc::new(item)));
         objects.collect()
     }
 
@@ -144,6 +145,9 @@ impl Fake {
             return Err(Status::already_exists(group, plural, &name));
         }
         strategy(group, plural).normalize(&mut object);
+        if !key.2.is_empty() {
+            object["metadata"]["namespace"] = key.2.clone().into();
+        }
         strategy(group, plural).prepare_create(&mut object);
         let causes = strategy(group, plural).validate(&object);
         if !causes.is_empty() {

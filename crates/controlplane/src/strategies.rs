@@ -2,19 +2,27 @@
 //!
 //! A strategy runs beside its schema, so what the schema already refuses is not refused here again.
 
+mod amounts;
 mod apiservices;
 mod causes;
 mod configmaps;
 mod dataplaneservices;
 mod datasources;
+mod endpoints;
+mod endpointslices;
 mod events;
 mod externalnames;
 mod keyed;
 mod leases;
+mod limitranges;
 mod names;
 pub(crate) mod namespaces;
+mod network;
+mod resourcequotas;
 mod reviews;
 mod secrets;
+mod serviceaccounts;
+mod services;
 
 pub use reviews::Reviewers;
 
@@ -41,6 +49,12 @@ impl Strategies {
             ("" | "events.k8s.io", "events") => {
                 Arc::new(events::Events { lifetime: self.event_lifetime, strict: !group.is_empty() })
             }
+            ("", "serviceaccounts") => Arc::new(serviceaccounts::ServiceAccounts),
+            ("", "services") => Arc::new(services::Services),
+            ("", "endpoints") => Arc::new(endpoints::Endpoints),
+            ("", "resourcequotas") => Arc::new(resourcequotas::ResourceQuotas),
+            ("", "limitranges") => Arc::new(limitranges::LimitRanges),
+            ("discovery.k8s.io", "endpointslices") => Arc::new(endpointslices::EndpointSlices),
             ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
             ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
             ("aggregation.grafana.app", "dataplaneservices") => {
@@ -94,7 +108,8 @@ mod tests {
     #[test]
     fn every_definition_has_its_strategy() {
         let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
-            "group": "?", "version": "?", "leaseTransitions": -1}, "involvedObject": {"namespace": "b"}, "regarding": {"namespace": "b"}});
+            "group": "?", "version": "?", "leaseTransitions": -1, "hard": {"?": "1"}, "limits": [{"type": "?"}]},
+            "subsets": [{}], "secrets": [{"kind": "?"}], "involvedObject": {"namespace": "b"}, "regarding": {"namespace": "b"}});
         for builder in crate::definitions::groups().unwrap() {
             for definition in &builder.definitions {
                 if definition.extensions.backing == Backing::Computed {
@@ -104,7 +119,10 @@ mod tests {
                 }
                 let strategy = strategy(&builder.group, &definition.names.plural);
                 let held = strategy.is_held(&json!({"spec": {"finalizers": ["kubernetes"]}}));
-                assert!(held || !strategy.validate(&bad).is_empty(), "{}", definition.names.plural);
+                let mut prepared = bad.clone();
+                strategy.prepare_create(&mut prepared);
+                let acts = held || prepared != bad || !strategy.validate(&bad).is_empty();
+                assert!(acts, "{}", definition.names.plural);
             }
         }
         assert!(strategy("apps", "configmaps").validate(&bad).is_empty());
@@ -117,6 +135,8 @@ mod tests {
                 let strategy = strategy(&builder.group, &definition.names.plural);
                 let odd = [
                     json!({"metadata": 1, "spec": [], "data": 1, "stringData": [], "status": "x", "type": 1}),
+                    json!({"spec": {"ports": [1, {"port": "x"}], "selector": 1, "clusterIPs": [1], "limits": [{"type": 1}]},
+                        "subsets": [1], "endpoints": [1, {"addresses": [2], "deprecatedTopology": 1}], "secrets": [1]}),
                     json!({"metadata": {"labels": 3}, "spec": {"finalizers": 1, "service": 2, "caBundle": 3},
                         "data": {"k": 1}, "stringData": {"k": 1}}),
                     Value::Null,

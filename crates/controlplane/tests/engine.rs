@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, condition};
 use detectviz_auth::authorize::SystemMasters;
 use detectviz_controlplane::{
-    NamespaceLifecycle, Obstacles, Reviewers, Strategies, definitions, start_controllers,
+    NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep, definitions, start_controllers,
 };
 use detectviz_core::delegate::End;
 use detectviz_core::edition::Obstacle;
@@ -68,7 +68,8 @@ impl Server {
         let link = Link::new(Arc::new(resources), Arc::new(End));
         let server = Arc::new(Self { link, cache, context });
         let metrics = Metrics::default();
-        start_controllers(&server.context, &server.client(), &catalog, obstacles, &metrics);
+        let upkeep = Upkeep { service_account: true, root_ca: Some("PEM".to_owned()) };
+        start_controllers(&server.context, &server.client(), &catalog, obstacles, &upkeep, &metrics);
         server
     }
 

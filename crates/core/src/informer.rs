@@ -24,7 +24,7 @@ pub struct Informer {
 }
 
 impl Informer {
-    /// Follows the collection at `path` until `context` ends.
+    /// Follows the collection at `path`, which may have a query with selectors, until `context` ends.
     pub fn start(context: &RunContext, loopback: Arc<dyn Loopback>, path: &str) -> Self {
         let (publish, view) = watch::channel(None);
         let path = path.to_owned();
@@ -83,7 +83,8 @@ async fn follow(
     let objects = items.into_iter().map(|item| (key_of(&item), Arc::new(item))).collect();
     publish.send_replace(Some(objects));
     let version = meta::resource_version(&list);
-    let body = loopback.watch(&format!("{path}?watch=true&resourceVersion={version}")).await?;
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let body = loopback.watch(&format!("{path}{joint}watch=true&resourceVersion={version}")).await?;
     read_events(body, publish).await
 }
 

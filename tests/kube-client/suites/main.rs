@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what a test says goes to the output of the test that failed")]
 
 mod api;
+mod controller;
 mod discovery;
 mod events;
 mod expiry;

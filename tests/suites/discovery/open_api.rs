@@ -41,6 +41,7 @@ fn the_index_leads_to_documents_that_may_be_kept_for_ever() {
                 "apis/authorization.k8s.io/v1",
                 "apis/coordination.k8s.io/v1",
                 "apis/datasource.detectviz.io/v0alpha1",
+                "apis/discovery.k8s.io/v1",
                 "apis/events.k8s.io/v1",
                 "apis/service.grafana.app/v0alpha1",
             ]

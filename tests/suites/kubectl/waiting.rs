@@ -70,7 +70,7 @@ fn wait_for_a_condition_returns_once_it_holds() {
         let met = server.kubectl("wait --for=condition=Available apiservice/v1. --timeout=60s").ok();
         assert_eq!(met, "apiservice.apiregistration.k8s.io/v1. condition met");
         let all = server.kubectl("wait --for=condition=Available=true apiservice --all --timeout=60s").ok();
-        assert_eq!(all.lines().count(), 9, "{all}");
+        assert_eq!(all.lines().count(), 10, "{all}");
         let late = server.kubectl("wait --for=condition=Available configmap/nobody --timeout=60s").fails();
         assert!(late.contains("configmaps \"nobody\" not found"), "{late}");
     });

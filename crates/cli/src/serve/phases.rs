@@ -4,10 +4,11 @@ use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies};
+use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::options::LimitOptions;
+use detectviz_core::options::controllers::{ROOT_CA, SERVICE_ACCOUNT};
 use detectviz_core::{ApiGroupBuilder, Module, Runner, Setup, Stopped};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
@@ -32,6 +33,8 @@ pub(super) struct Auth {
     pub(super) tls: Arc<rustls::ServerConfig>,
     /// The fingerprint of the CA that signs users' certificates.
     pub(super) client_ca: String,
+    /// The CA that signs the serving certificate, in PEM.
+    pub(super) serving_ca: String,
 }
 
 /// Makes or loads keys and certificates, writes the administrator's kubeconfig, and reads the tokens.
@@ -47,7 +50,8 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
     let engine = Arc::new(Authenticator::new(tokens(&parts.options.auth.token_file)?));
     let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
     let authorizer = Arc::new(Union::new(authorizers));
-    Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint() })
+    let serving_ca = pki.serving_ca().certificate_pem().to_owned();
+    Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint(), serving_ca })
 }
 
 /// What the serving certificate must carry: what clients call the server, and where it listens.
@@ -211,11 +215,21 @@ fn flow_limits(limits: &LimitOptions) -> FlowLimits {
 
 /// Starts the controllers of the built-in groups. Of several servers on one etcd each runs them all: they only repeat what
 /// another one did. What holds a Lease for them belongs here.
-pub(super) fn controllers(parts: &Parts, aggregator: &Configured, dataplane: &Configured) {
+pub(super) fn controllers(
+    parts: &Parts,
+    aggregator: &Configured,
+    dataplane: &Configured,
+    serving_ca: String,
+) {
     let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
     let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };
-    let (context, loopback) = (&parts.context, parts.loopback());
-    detectviz_controlplane::start_controllers(context, &loopback, &parts.catalog, obstacles, &parts.metrics);
+    let (context, loopback, wanted) = (&parts.context, parts.loopback(), &parts.options.controllers);
+    let upkeep = Upkeep {
+        service_account: wanted.is_on(SERVICE_ACCOUNT),
+        root_ca: wanted.is_on(ROOT_CA).then_some(serving_ca),
+    };
+    let (catalog, metrics) = (&parts.catalog, &parts.metrics);
+    detectviz_controlplane::start_controllers(context, &loopback, catalog, obstacles, &upkeep, metrics);
 }
 
 /// How runners tell that they ended.

@@ -368,7 +368,21 @@ mod tests {
         let names: Vec<_> = collections(&catalog()).into_iter().map(|(_, name)| name).collect();
         assert_eq!(
             names,
-            ["configmaps", "secrets", "events", "leases", "datasources", "things", "externalnames"]
+            [
+                "configmaps",
+                "secrets",
+                "serviceaccounts",
+                "services",
+                "endpoints",
+                "resourcequotas",
+                "limitranges",
+                "events",
+                "leases",
+                "datasources",
+                "endpointslices",
+                "things",
+                "externalnames"
+            ]
         );
     }
 }

@@ -1,19 +1,21 @@
-//! The namespaces that are always there are made at start; the server is ready once they are.
+//! The namespaces that are always there are made at start, with what every namespace has; the server is ready once
+//! they are.
 
 use detectviz_api::{Reason, Status};
 use detectviz_core::{Loopback, RunContext};
 use serde_json::json;
 use std::sync::Arc;
 
+use super::namespaced::Kept;
 use super::retry::Pace;
 use crate::strategies::namespaces::SYSTEM;
 
 /// Makes the namespaces in the post-start hook `bootstrap-namespaces`.
-pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>) {
-    let loopback = Arc::clone(loopback);
+pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, kept: &[Arc<Kept>]) {
+    let (loopback, kept) = (Arc::clone(loopback), kept.to_vec());
     context.post_start_hook("bootstrap-namespaces", async move {
         let mut pace = Pace::new();
-        while let Err(refusal) = create(&*loopback).await {
+        while let Err(refusal) = create(&*loopback, &kept).await {
             // A server that is still starting is nothing to warn of.
             if refusal.is(Reason::ServiceUnavailable) {
                 tracing::debug!(error = %refusal, "create system namespaces again");
@@ -26,12 +28,15 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>) {
     });
 }
 
-async fn create(loopback: &dyn Loopback) -> Result<(), Status> {
+async fn create(loopback: &dyn Loopback, kept: &[Arc<Kept>]) -> Result<(), Status> {
     for name in SYSTEM {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         match loopback.create("/api/v1/namespaces", &object).await {
             Err(refusal) if !refusal.is(Reason::AlreadyExists) => return Err(refusal),
             _ => {}
+        }
+        for kept in kept {
+            kept.create(loopback, name).await?;
         }
     }
     Ok(())
@@ -51,7 +56,7 @@ mod tests {
         fake.fail_next(2);
         let checks = Arc::new(Checks::default());
         let context = RunContext::new(Arc::clone(&checks));
-        start(&context, &fake.loopback());
+        start(&context, &fake.loopback(), &[]);
         fake.until(|fake| {
             SYSTEM.iter().all(|name| fake.object(&format!("/api/v1/namespaces/{name}")).is_some())
         })

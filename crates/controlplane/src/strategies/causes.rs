@@ -36,6 +36,26 @@ pub(super) fn too_long(field: &str, most: usize) -> Cause {
     cause("FieldValueTooLong", field, format!("Too long: may not be more than {most} bytes"))
 }
 
+/// The value `value`, a text or a number, stands twice; `field` is where it stands again.
+pub(super) fn duplicate(field: &str, value: impl Debug) -> Cause {
+    cause("FieldValueDuplicate", field, format!("Duplicate value: {value:?}"))
+}
+
+/// The value `value`, which is no text, stands twice.
+pub(super) fn duplicate_json(field: &str, value: &serde_json::Value) -> Cause {
+    cause("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
+}
+
+/// The list at `field` has `count` items.
+pub(super) fn too_many(field: &str, count: usize, most: usize) -> Cause {
+    cause("FieldValueTooMany", field, format!("Too many: {count}: must have at most {most} items"))
+}
+
+/// The value at `field`, which is no text, breaks a rule.
+pub(super) fn invalid_json(field: &str, value: &serde_json::Value, why: &str) -> Cause {
+    cause("FieldValueInvalid", field, format!("Invalid value: {value}: {why}"))
+}
+
 fn cause(reason: &str, field: &str, message: String) -> Cause {
     Cause { reason: reason.to_owned(), message, field: field.to_owned() }
 }

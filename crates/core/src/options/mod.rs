@@ -3,10 +3,12 @@
 //! Four sources, later ones win: built-in defaults, the configuration file, `DETECTVIZ_*` variables (`__` nests), flags.
 //! Every mistake is reported at once, with its origin.
 
+pub mod controllers;
 mod etcd;
 mod load;
 mod table;
 
+pub use controllers::Controllers;
 pub use etcd::{EtcdEndpoint, EtcdOptions};
 pub use load::{Fault, Faults, Flag, Loaded, Sources, Value};
 pub use table::{OptionSpec, TABLE};
@@ -55,6 +57,8 @@ pub struct Options {
     pub storage: StorageKind,
     /// The etcd cluster, when objects are kept there.
     pub etcd: EtcdOptions,
+    /// Which controllers run.
+    pub controllers: Controllers,
     /// Events.
     pub events: EventOptions,
     /// Where backend plugins are; empty for none.

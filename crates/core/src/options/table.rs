@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AggregatorOptions, AuthOptions, DataplaneOptions, EtcdOptions, EventOptions, LimitOptions, LogFormat,
-    LogOptions, Options, StorageKind, TlsOptions, etcd,
+    AggregatorOptions, AuthOptions, Controllers, DataplaneOptions, EtcdOptions, EventOptions, LimitOptions,
+    LogFormat, LogOptions, Options, StorageKind, TlsOptions, controllers, etcd,
 };
 use crate::toggles::Toggles;
 
@@ -61,6 +61,14 @@ pub const TABLE: &[OptionSpec] = &[
         allowed: "an IP address",
         help: "the address to listen on",
         set: |o, text| parsed(text, &mut o.bind_address),
+    },
+    OptionSpec {
+        key: "controllers",
+        default: "*",
+        allowed: "* for all, NAME to turn one on, -NAME to turn one off, joined by commas; names are \
+                  root-ca-certificate-publisher-controller and serviceaccount-controller",
+        help: "which of the controllers run that a server can do without",
+        set: |o, text| controllers::read(text, &mut o.controllers),
     },
     OptionSpec {
         key: "data_dir",
@@ -268,6 +276,7 @@ impl Default for Options {
             storage: StorageKind::default(),
             etcd: EtcdOptions::default(),
             plugin_dir: PathBuf::new(),
+            controllers: Controllers::default(),
             events: EventOptions::default(),
             log: LogOptions::default(),
             auth: AuthOptions::default(),

@@ -3,6 +3,8 @@
 use detectviz_api::timestamp;
 use serde_json::Value;
 
+use super::{network, quota};
+
 /// A computed column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Computed {
@@ -14,9 +16,19 @@ pub(super) enum Computed {
     EventCount,
     ApiServiceService,
     ConditionAvailable,
+    SecretsCount,
+    ServiceClusterIp,
+    ServiceExternalIp,
+    ServicePorts,
+    ServiceSelector,
+    Endpoints,
+    EndpointSlicePorts,
+    EndpointSliceEndpoints,
+    QuotaRequests,
+    QuotaLimits,
 }
 
-const NAMES: [(&str, Computed); 8] = [
+const NAMES: [(&str, Computed); 18] = [
     ("data-count", Computed::DataCount),
     ("first-seen", Computed::FirstSeen),
     ("last-seen", Computed::LastSeen),
@@ -25,6 +37,16 @@ const NAMES: [(&str, Computed); 8] = [
     ("event-count", Computed::EventCount),
     ("apiservice-service", Computed::ApiServiceService),
     ("condition-available", Computed::ConditionAvailable),
+    ("secrets-count", Computed::SecretsCount),
+    ("service-cluster-ip", Computed::ServiceClusterIp),
+    ("service-external-ip", Computed::ServiceExternalIp),
+    ("service-ports", Computed::ServicePorts),
+    ("service-selector", Computed::ServiceSelector),
+    ("endpoints", Computed::Endpoints),
+    ("endpointslice-ports", Computed::EndpointSlicePorts),
+    ("endpointslice-endpoints", Computed::EndpointSliceEndpoints),
+    ("quota-requests", Computed::QuotaRequests),
+    ("quota-limits", Computed::QuotaLimits),
 ];
 
 impl Computed {
@@ -50,12 +72,22 @@ impl Computed {
             Self::EventCount => event_count(object).into(),
             Self::ApiServiceService => service(object).into(),
             Self::ConditionAvailable => available(object).into(),
+            Self::SecretsCount => network::items(object, "/secrets").len().into(),
+            Self::ServiceClusterIp => network::cluster_ip(object).into(),
+            Self::ServiceExternalIp => network::external_ip(object).into(),
+            Self::ServicePorts => network::service_ports(object).into(),
+            Self::ServiceSelector => network::selector(object).into(),
+            Self::Endpoints => network::endpoints(object).into(),
+            Self::EndpointSlicePorts => network::slice_ports(object).into(),
+            Self::EndpointSliceEndpoints => network::slice_endpoints(object).into(),
+            Self::QuotaRequests => quota::used(object, false).into(),
+            Self::QuotaLimits => quota::used(object, true).into(),
         }
     }
 }
 
 /// The text at `pointer`; `None` when it is missing or empty, which mean the same in upstream's types.
-fn text<'v>(object: &'v Value, pointer: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(object: &'v Value, pointer: &str) -> Option<&'v str> {
     object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 

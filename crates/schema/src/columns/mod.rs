@@ -3,7 +3,9 @@
 //! A cell whose value is missing is null; kubectl prints `<none>` for it.
 
 mod computed;
+mod network;
 mod path;
+mod quota;
 
 use computed::Computed;
 use detectviz_api::definition::{PrinterColumn, Version};

@@ -188,6 +188,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         etcd: Default::default(),
         plugin_dir: PathBuf::new(),
         events: Default::default(),
+        controllers: Default::default(),
         log: Default::default(),
         auth: Default::default(),
         tls: Default::default(),
