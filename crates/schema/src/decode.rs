@@ -146,7 +146,7 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
             let path = self.path.field(&key);
             let value = access.next_value_seed(Place { path: &path, reader: self.reader })?;
             if map.contains_key(&key) && self.reader.duplicates.len() < MAX_REPORTED {
-                self.reader.duplicates.push(path.to_string());
+                self.reader.duplicates.push(path.spelled());
             }
             map.insert(key, value);
         }

@@ -142,7 +142,7 @@ impl<'t> Reader<'t> {
             let event = self.next()?;
             let value = self.value(event, &path)?;
             if map.contains_key(&key) && self.duplicates.len() < MAX_REPORTED {
-                self.duplicates.push(path.to_string());
+                self.duplicates.push(path.spelled());
             }
             map.insert(key, value);
         }
