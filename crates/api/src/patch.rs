@@ -15,12 +15,16 @@ pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 /// others moves them all.
 pub const MAX_WORK: usize = 100_000_000;
 
+/// The most values of one patch, as of any body: a short text can stand for much more memory.
+pub const MAX_VALUES: usize = 500_000;
+
 /// Applies the JSON patch in `body` to `document`.
 ///
 /// # Errors
 /// 400 when the body is no JSON patch, 413 past a bound, 422 when an operation cannot be applied. On an error
 /// `document` may be half patched: the caller throws it away.
 pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
+    check_values(body)?;
     let patch: Patch = serde_json::from_slice(body)
         .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))?;
     if patch.0.len() > MAX_OPERATIONS {
@@ -43,6 +47,25 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
         })?;
     }
     Ok(())
+}
+
+/// Counts the values of a JSON text before it is read: each but the first has a comma, a brace or a bracket before it.
+fn check_values(body: &[u8]) -> Result<(), Status> {
+    let (mut values, mut in_text, mut escaped) = (1, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'{' | b'[' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    if values <= MAX_VALUES {
+        return Ok(());
+    }
+    let why = format!("too many values, at most {MAX_VALUES} are allowed");
+    Err(Status::bad_request(format!("error decoding patch: {why}")))
 }
 
 /// What a patch used up so far.
@@ -191,6 +214,7 @@ impl std::io::Write for Counted {
 /// # Errors
 /// 400 when the body is not a JSON object.
 pub fn merge_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
+    check_values(body)?;
     let patch: Value = serde_json::from_slice(body)
         .map_err(|fault| Status::bad_request(format!("error decoding patch: {fault}")))?;
     if !patch.is_object() {
@@ -315,5 +339,18 @@ mod tests {
             let code = done.as_ref().map_err(|status| status.code).err();
             assert_eq!(code, (!allowed).then_some(413), "{}: {done:?}", operations[0]);
         }
+    }
+
+    #[test]
+    fn a_patch_has_so_many_values() {
+        let refused = |body: &str, patch: fn(&mut Value, &[u8]) -> Result<(), Status>| {
+            patch(&mut json!({}), body.as_bytes()).err().map(|status| status.message)
+        };
+        let why = Some("error decoding patch: too many values, at most 500000 are allowed".to_owned());
+        let many = vec!["0"; MAX_VALUES].join(",");
+        assert_eq!(refused(&format!("{{\"a\":[{many}]}}"), merge_patch), why);
+        assert_eq!(refused(&format!(r#"[{{"op":"add","path":"/a","value":[{many}]}}]"#), json_patch), why);
+        let text = format!("{{\"a\":\"\\\"{}\"}}", ",[{".repeat(MAX_VALUES));
+        assert_eq!(refused(&text, merge_patch), None);
     }
 }
