@@ -32,8 +32,8 @@ pub struct Admitted {
     pub unknown: Vec<String>,
     /// What is wrong, at most [`MAX_REPORTED`] faults; the object is valid if empty.
     pub causes: Vec<Cause>,
-    /// Why the document is no object of the kind at all, for 400: a value of a wrong type in a built-in kind or in
-    /// metadata, the first one in the order of the walk.
+    /// Why the document cannot be handled as an object of the kind at all, for 400: a value of a wrong type in a built-in
+    /// kind or in metadata, the first one in the order of the walk.
     pub mistyped: Option<String>,
 }
 

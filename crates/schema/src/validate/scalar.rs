@@ -35,7 +35,9 @@ impl Walk<'_> {
             None => self.fault(|| mistyped(node, value, path)),
             Some(version) => {
                 self.faults += 1;
-                self.admitted.mistyped.get_or_insert_with(|| typed::refusal(version, node, value, path));
+                self.admitted
+                    .mistyped
+                    .get_or_insert_with(|| typed::refusal(&version.kind, node, value, path));
             }
         }
     }

@@ -160,6 +160,12 @@ fn each_rule_has_its_text() {
             json!("b"),
             r#"Invalid value: "b": x in body should match '^a+$'"#,
         ),
+    ]);
+}
+
+#[test]
+fn each_rule_of_numbers_and_sizes_has_its_text() {
+    check_texts(&[
         (
             json!({"type": "integer", "minimum": 1}),
             json!(0),
@@ -367,7 +373,7 @@ fn metadata_is_always_checked_and_may_be_narrowed() {
     assert_eq!(
         admitted.mistyped.as_deref(),
         Some(
-            "Widget in version \"v1\" cannot be handled as a Widget: json: cannot unmarshal number into Go struct field \
+            "json: cannot unmarshal number into Go struct field \
              ObjectMeta.metadata.labels of type string"
         )
     );

@@ -8,7 +8,6 @@ use detectviz_api::timestamp;
 use serde_json::Value;
 
 use super::fault::number_shown;
-use crate::CompiledVersion;
 use crate::node::{Format, Kind, Node};
 use crate::path::Path;
 
@@ -55,22 +54,21 @@ fn decoded(text: &str) -> Result<Vec<u8>, DecodeError> {
 
 /// Why a document with `value` at `path` is none of the kind, in upstream's words. A text is not repeated, but for times: it may
 /// be a secret.
-pub(super) fn refusal(version: &CompiledVersion, node: &Node, value: &Value, path: &Path<'_>) -> String {
-    let kind = &version.kind;
+pub(super) fn refusal(kind: &str, node: &Node, value: &Value, path: &Path<'_>) -> String {
     let field = path.fields();
     let holder = if field.starts_with("metadata.") { "ObjectMeta" } else { kind };
-    let why = match (node.format, value) {
+    match (node.format, value) {
         (Format::Byte, Value::String(text)) if node.kind == Kind::String => illegal_base64(text),
         (Format::DateTime | Format::MicroTime, Value::String(text)) if node.kind == Kind::String => {
             unreadable_time(node.format, text)
         }
         _ => format!(
-            "json: cannot unmarshal {} into Go struct field {holder}.{field} of type {}",
+            "json: cannot unmarshal {} into Go struct field {holder}.{} of type {}",
             found(node, value),
+            cut(&field),
             go_type(node)
         ),
-    };
-    format!("{kind} in version {} cannot be handled as a {kind}: {why}", quote(&version.name))
+    }
 }
 
 fn illegal_base64(text: &str) -> String {
