@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+use crate::names;
+
 /// A resource's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -223,16 +225,25 @@ pub enum NameRule {
 }
 
 impl NameRule {
-    /// Whether `name` keeps the rule.
-    ///
-    /// # Errors
-    /// Says what a name must be like.
-    pub fn check(self, name: &str) -> Result<(), String> {
+    /// Everything that is wrong with `name`; nothing if it keeps the rule.
+    pub fn faults(self, name: &str) -> Vec<String> {
         match self {
-            Self::DnsSubdomain => crate::names::check_dns_subdomain(name),
-            Self::DnsLabel => crate::names::check_dns_label(name),
-            Self::Dns1035Label => crate::names::check_dns1035_label(name),
-            Self::PathSegment => crate::names::check_path_segment(name),
+            Self::DnsSubdomain => names::dns_subdomain_faults(name),
+            Self::DnsLabel => names::dns_label_faults(name),
+            Self::Dns1035Label => names::dns_1035_label_faults(name),
+            Self::PathSegment => names::path_segment_faults(name),
+        }
+    }
+
+    /// Everything that is wrong with `prefix` as the beginning of a generated name.
+    pub fn prefix_faults(self, prefix: &str) -> Vec<String> {
+        match self {
+            Self::PathSegment => names::path_segment_prefix_faults(prefix),
+            // What is generated ends otherwise, so that a dash at the end is none.
+            _ => match prefix.strip_suffix('-') {
+                Some(rest) if !rest.is_empty() && !rest.ends_with('-') => self.faults(&format!("{rest}a")),
+                _ => self.faults(prefix),
+            },
         }
     }
 }
@@ -244,9 +255,24 @@ pub struct Schema {
     /// The name of a shared fragment that stands in for this schema; only in built-in definitions.
     #[serde(rename = "$ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// What identifies the schema; kept, and without effect.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The dialect of JSON schema; kept, and without effect.
+    #[serde(rename = "$schema", skip_serializing_if = "String::is_empty")]
+    pub dialect: String,
+    /// A heading; kept, and without effect.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
     /// What the value means.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Where more is said; kept, and without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_docs: Option<Value>,
+    /// A value that could stand there; kept, and without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Value>,
     /// `object`, `array`, `string`, `integer`, `number` or `boolean`; empty for any.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
@@ -274,6 +300,12 @@ pub struct Schema {
     /// The schema of a list's items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<Schema>>,
+    /// The fewest fields of an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_properties: Option<u64>,
+    /// The most fields of an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_properties: Option<u64>,
     /// The least length of a text, in characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_length: Option<u64>,
@@ -286,15 +318,39 @@ pub struct Schema {
     /// The least number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<f64>,
+    /// Whether the least number itself is too little.
+    #[serde(skip_serializing_if = "is_false")]
+    pub exclusive_minimum: bool,
     /// The greatest number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
+    /// Whether the greatest number itself is too much.
+    #[serde(skip_serializing_if = "is_false")]
+    pub exclusive_maximum: bool,
+    /// What a number must be divisible by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiple_of: Option<f64>,
     /// The fewest items of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_items: Option<u64>,
     /// The most items of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_items: Option<u64>,
+    /// Whether the items must differ; only `false` is allowed, a list of type `set` says the other.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unique_items: bool,
+    /// Rules that all must hold; like those of the next three, they say nothing of types, defaults and unknown fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub all_of: Vec<Schema>,
+    /// Rules of which at least one must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<Schema>,
+    /// Rules of which exactly one must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Schema>,
+    /// A rule that must not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not: Option<Box<Schema>>,
     /// Whether fields that the schema does not name are kept.
     #[serde(rename = "x-kubernetes-preserve-unknown-fields", skip_serializing_if = "is_false")]
     pub preserve_unknown_fields: bool,

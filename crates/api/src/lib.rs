@@ -5,6 +5,7 @@
 
 pub mod condition;
 pub mod definition;
+pub mod go;
 pub mod identity;
 pub mod meta;
 pub mod names;

@@ -1,5 +1,6 @@
 //! Compiling a definition: everything that can be wrong with a schema is found here, so that no walk over it can fail.
 
+mod junctors;
 mod rules;
 
 use detectviz_api::definition::{Additional, Definition, Schema, Version};
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::meta;
-use crate::node::{Field, Format, Kind, Node, Strategy};
+use crate::node::{Field, Format, Kind, Node, Role, Strategy};
 
 /// Schemas that definitions share, by the name that `$ref` calls them.
 pub type Fragments = BTreeMap<String, Schema>;
@@ -41,16 +42,39 @@ pub struct CompiledVersion {
     /// Whether objects are stored in it.
     pub storage: bool,
     pub(crate) root: Arc<Node>,
+    /// The kind.
+    pub(crate) kind: Arc<str>,
+    /// Whether the kind is built in.
+    pub(crate) built_in: bool,
+}
+
+impl CompiledVersion {
+    /// Whether the kind is built in: what has a wrong type is then no such object at all, as where Go decodes it.
+    pub fn is_built_in(&self) -> bool {
+        self.built_in
+    }
 }
 
 impl Compiled {
-    /// Checks and compiles `definition`; its `$ref`s name `fragments`.
+    /// Checks and compiles `definition` of a user; its `$ref`s name `fragments`.
     ///
     /// # Errors
     /// The first thing that is wrong with the definition, and where.
     pub fn new(definition: Definition, fragments: &Fragments) -> Result<Self, CompileError> {
+        Self::compile(definition, fragments, false)
+    }
+
+    /// Checks and compiles `definition` of a built-in kind; its `$ref`s name `fragments`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the definition, and where.
+    pub fn built_in(definition: Definition, fragments: &Fragments) -> Result<Self, CompileError> {
+        Self::compile(definition, fragments, true)
+    }
+
+    fn compile(definition: Definition, fragments: &Fragments, built_in: bool) -> Result<Self, CompileError> {
         let versions = check_versions(&definition)
-            .and_then(|()| Compiler::new(fragments).versions(&definition.versions))
+            .and_then(|()| Compiler::new(fragments, built_in).versions(&definition))
             .map_err(|(path, fault)| CompileError {
                 definition: format!("{}.{}", definition.names.plural, definition.group),
                 path,
@@ -88,7 +112,7 @@ impl Compiled {
 /// # Errors
 /// Where it is wrong and what is.
 pub(crate) fn compile_schema(schema: &Schema) -> Result<Arc<Node>, Fault> {
-    Compiler::new(&Fragments::new()).node(schema, "")
+    Compiler::new(&Fragments::new(), true).node(schema, "")
 }
 
 /// A path in the definition and what is wrong there.
@@ -118,14 +142,16 @@ struct Compiler<'a> {
     done: BTreeMap<&'a str, Arc<Node>>,
     /// Fragments that are being compiled, outermost first: one that is met again is a cycle.
     open: Vec<&'a str>,
+    built_in: bool,
 }
 
 impl<'a> Compiler<'a> {
-    fn new(fragments: &'a Fragments) -> Self {
-        Self { fragments, done: BTreeMap::new(), open: Vec::new() }
+    fn new(fragments: &'a Fragments, built_in: bool) -> Self {
+        Self { fragments, done: BTreeMap::new(), open: Vec::new(), built_in }
     }
 
-    fn versions(mut self, versions: &[Version]) -> Result<Vec<CompiledVersion>, Fault> {
+    fn versions(mut self, definition: &Definition) -> Result<Vec<CompiledVersion>, Fault> {
+        let kind: Arc<str> = definition.names.kind.as_str().into();
         let compile = |(index, version): (usize, &Version)| {
             let path = format!("versions[{index}].schema.openAPIV3Schema");
             Ok(CompiledVersion {
@@ -133,15 +159,18 @@ impl<'a> Compiler<'a> {
                 served: version.served,
                 storage: version.storage,
                 root: Arc::new(self.root(&version.schema.open_api_v3_schema, &path)?),
+                kind: Arc::clone(&kind),
+                built_in: self.built_in,
             })
         };
-        versions.iter().enumerate().map(compile).collect()
+        definition.versions.iter().enumerate().map(compile).collect()
     }
 
     fn root(&mut self, schema: &Schema, path: &str) -> Result<Node, Fault> {
         let mut node = Arc::unwrap_or_clone(self.node(schema, path)?);
         rules::check_object(&node, path)?;
         self.add_type_and_metadata(&mut node)?;
+        node.role = Role::Root;
         Ok(node)
     }
 
@@ -166,10 +195,13 @@ impl<'a> Compiler<'a> {
 
     fn object_meta(&mut self) -> Result<Arc<Node>, Fault> {
         let fragments = self.fragments;
-        match fragments.keys().find(|name| meta::is_object_meta(name)) {
+        let built_in = std::mem::replace(&mut self.built_in, true);
+        let node = match fragments.keys().find(|name| meta::is_object_meta(name)) {
             Some(name) => self.fragment(name, "metadata"),
             None => self.node(&meta::object_meta(), "metadata"),
-        }
+        };
+        self.built_in = built_in;
+        node
     }
 
     fn fragment(&mut self, name: &str, path: &str) -> Result<Arc<Node>, Fault> {
@@ -213,7 +245,7 @@ impl<'a> Compiler<'a> {
         let items = self.items(schema, kind, path)?;
         let mut node = Node {
             kind,
-            format: Format::of(&schema.format),
+            format: Format::of(&schema.format, kind, self.built_in),
             nullable: schema.nullable,
             default: schema.default.clone(),
             allowed: schema.allowed.clone(),
@@ -227,11 +259,14 @@ impl<'a> Compiler<'a> {
             list: rules::list_type(schema, kind, items.as_deref(), path)?,
             items,
             bounds: rules::bounds(schema, path)?,
+            role: Role::Part,
+            junctors: None,
         };
+        node.junctors = junctors::compile(schema, &node, path)?;
         if schema.embedded_resource {
             rules::check_object(&node, path)?;
             self.add_type_and_metadata(&mut node)?;
-            node.required.extend(["apiVersion".to_owned(), "kind".to_owned()]);
+            node.role = Role::Embedded;
         }
         Ok(node)
     }

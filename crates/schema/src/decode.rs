@@ -9,10 +9,13 @@ use crate::path::Path;
 /// The most paths that are reported of one request's duplicate or unknown fields; upstream's bound for strict errors is the same.
 pub const MAX_REPORTED: usize = 100;
 
+/// How many values an object counts as: a small one takes the memory of many scalars.
+pub(crate) const OBJECT: usize = 4;
+
 /// What a request's document may be at most. Its depth is bounded too, at 127 levels.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most values, counting lists and objects and what they hold.
+    /// The most values, counting lists and objects and what they hold. An object counts as [`OBJECT`] of them.
     pub max_values: usize,
 }
 
@@ -67,8 +70,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn count<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        let Some(left) = self.left.checked_sub(1) else {
+    fn count<E: serde::de::Error>(&mut self, values: usize) -> Result<(), E> {
+        let Some(left) = self.left.checked_sub(values) else {
             return Err(E::custom(format_args!(
                 "too many values, at most {} are allowed",
                 self.limits.max_values
@@ -89,7 +92,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.reader.count()?;
+        self.reader.count(1)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -141,12 +144,13 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.reader.count(OBJECT - 1)?;
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             let path = self.path.field(&key);
             let value = access.next_value_seed(Place { path: &path, reader: self.reader })?;
             if map.contains_key(&key) && self.reader.duplicates.len() < MAX_REPORTED {
-                self.reader.duplicates.push(path.to_string());
+                self.reader.duplicates.push(path.spelled());
             }
             map.insert(key, value);
         }
@@ -161,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     fn decode(text: &str) -> Result<Decoded, DecodeError> {
-        decode_json(text.as_bytes(), Limits { max_values: 10 })
+        decode_json(text.as_bytes(), Limits { max_values: 20 })
     }
 
     #[test]
@@ -178,10 +182,10 @@ mod tests {
             ("{\n  \"a\": }", "read JSON: expected value at line 2 column 8"),
             ("{} {}", "read JSON: trailing characters at line 1 column 4"),
             (
-                "[1,2,3,4,5,6,7,8,9,0]",
-                "read JSON: too many values, at most 10 are allowed at line 1 column 19",
+                "[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0]",
+                "read JSON: too many values, at most 20 are allowed at line 1 column 39",
             ),
-            ("[[[[[[[[[[[", "read JSON: too many values, at most 10 are allowed at line 1 column 10"),
+            ("[{},{},{},{},{}]", "read JSON: too many values, at most 20 are allowed at line 1 column 15"),
             ("[{\"a\"]}", "read JSON: expected `:` at line 1 column 6"),
             (
                 "\"\u{1}\"",

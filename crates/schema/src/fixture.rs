@@ -18,15 +18,21 @@ pub(crate) fn definition(schema: &Value) -> Definition {
     .unwrap()
 }
 
-/// Compiles [`definition`] of `schema`.
+/// Compiles [`definition`] of `schema`, as that of a built-in kind.
 pub(crate) fn compile(schema: &Value, fragments: &Fragments) -> Result<Compiled, CompileError> {
-    Compiled::new(definition(schema), fragments)
+    Compiled::built_in(definition(schema), fragments)
 }
 
-/// The version of an object with `properties`, which must compile.
+/// The version of a built-in object with `properties`, which must compile.
 pub(crate) fn version(properties: &Value) -> CompiledVersion {
     let schema = json!({"type": "object", "properties": properties});
     compile(&schema, &Fragments::new()).unwrap().storage().clone()
+}
+
+/// The version of a user's object with `properties`, which must compile.
+pub(crate) fn custom(properties: &Value) -> CompiledVersion {
+    let schema = json!({"type": "object", "properties": properties});
+    Compiled::new(definition(&schema), &Fragments::new()).unwrap().storage().clone()
 }
 
 fn built_in() -> PathBuf {

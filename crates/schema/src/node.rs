@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::validate::TextFormat;
+
 /// What a value must be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
@@ -31,6 +33,30 @@ pub(crate) struct Node {
     pub(crate) items: Option<Arc<Node>>,
     pub(crate) list: ListType,
     pub(crate) bounds: Bounds,
+    pub(crate) role: Role,
+    /// The rules that hold together, or not.
+    pub(crate) junctors: Option<Box<Junctors>>,
+}
+
+/// Whether an object is one of the API by itself, with `apiVersion`, `kind` and `metadata`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It is a part of one.
+    #[default]
+    Part,
+    /// It is what requests are about.
+    Root,
+    /// It stands within another one.
+    Embedded,
+}
+
+/// Rules for the value that a node is about, beside its own. Their nodes say nothing of types, defaults and unknown fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Junctors {
+    pub(crate) all: Vec<Node>,
+    pub(crate) any: Vec<Node>,
+    pub(crate) one: Vec<Node>,
+    pub(crate) not: Option<Node>,
 }
 
 /// What stands in a protobuf message, by number.
@@ -76,11 +102,20 @@ pub(crate) enum Format {
     None,
     Int32,
     Int64,
+    Float,
+    Double,
+    /// Of a built-in kind: base64 as Go reads it.
     Byte,
+    /// Of a built-in kind: a `metav1.Time`.
     DateTime,
+    /// Of a built-in kind: a `metav1.MicroTime`.
     MicroTime,
+    /// Of a built-in kind: a `metav1.Duration`.
     Duration,
+    /// Of a built-in kind: a `resource.Quantity`.
     Quantity,
+    /// A text of this format, checked as go-openapi does.
+    Text(TextFormat),
 }
 
 /// How the items of a list are told apart.
@@ -108,9 +143,19 @@ pub(crate) enum Strategy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
     pub(crate) length: (Option<u64>, Option<u64>),
-    pub(crate) range: (Option<f64>, Option<f64>),
+    pub(crate) range: (Option<Bound>, Option<Bound>),
+    pub(crate) multiple_of: Option<f64>,
     pub(crate) items: (Option<u64>, Option<u64>),
+    pub(crate) properties: (Option<u64>, Option<u64>),
     pub(crate) pattern: Option<Regex>,
+}
+
+/// A limit of a number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) at: f64,
+    /// Whether the limit itself is outside.
+    pub(crate) exclusive: bool,
 }
 
 impl Kind {
@@ -151,24 +196,30 @@ impl Format {
             Self::None => "",
             Self::Int32 => "int32",
             Self::Int64 => "int64",
+            Self::Float => "float",
+            Self::Double => "double",
             Self::Byte => "byte",
             Self::DateTime => "date-time",
             Self::MicroTime => "micro-time",
             Self::Duration => "duration",
             Self::Quantity => "quantity",
+            Self::Text(format) => format.name(),
         }
     }
 
-    /// The format called `name`.
-    pub(crate) fn of(name: &str) -> Self {
-        match name {
-            "int32" => Self::Int32,
-            "int64" => Self::Int64,
-            "byte" => Self::Byte,
-            "date-time" => Self::DateTime,
-            "micro-time" => Self::MicroTime,
-            "duration" => Self::Duration,
-            "quantity" => Self::Quantity,
+    /// The format called `name` of a value of type `kind`; that of a built-in kind is read as Go does.
+    pub(crate) fn of(name: &str, kind: Kind, built_in: bool) -> Self {
+        match (kind, name) {
+            (Kind::Integer, "int32") => Self::Int32,
+            (Kind::Integer, "int64") => Self::Int64,
+            (Kind::Number, "float") => Self::Float,
+            (Kind::Number, "double") => Self::Double,
+            (Kind::String, "byte") if built_in => Self::Byte,
+            (Kind::String, "date-time") if built_in => Self::DateTime,
+            (Kind::String, "micro-time") if built_in => Self::MicroTime,
+            (Kind::String, "duration") if built_in => Self::Duration,
+            (Kind::String | Kind::IntOrString, "quantity") if built_in => Self::Quantity,
+            (Kind::String | Kind::Any, name) => TextFormat::of(name).map_or(Self::None, Self::Text),
             _ => Self::None,
         }
     }

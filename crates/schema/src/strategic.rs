@@ -6,6 +6,7 @@
 
 mod list;
 
+use detectviz_api::go::{cut, quote};
 use detectviz_api::{Reason, Status};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,7 +140,7 @@ fn retain_keys(
     let given = patch.iter().filter(|(name, value)| !value.is_null() && !is_directive(name));
     for (name, _) in given {
         if !keys.contains(name.as_str()) {
-            return malformed(&format!("must name every field that the patch gives, not so {name:?}"));
+            return malformed(&format!("must name every field that the patch gives, not so {}", quote(name)));
         }
     }
     target.retain(|name, _| keys.contains(name.as_str()));
@@ -183,15 +184,20 @@ fn array(value: &mut Value) -> &mut Vec<Value> {
     value.as_array_mut().expect("it was just made a list")
 }
 
+/// A directive that cannot be read, in upstream's words and with its place.
 fn bad_format(directive: &str, path: &Path<'_>, why: &str) -> Status {
-    Status::bad_request(format!(
-        "invalid strategic merge patch format: {directive} at {:?}: {why}",
-        path.to_string()
-    ))
+    let what = match directive.split('/').next() {
+        Some("$setElementOrder") => "setElementOrder list",
+        Some("$deleteFromPrimitiveList") => "primitive list",
+        _ => "retainKeys",
+    };
+    let place = quote(&path.spelled());
+    Status::bad_request(format!("invalid patch format of {what}: {} at {place}: {why}", cut(directive)))
 }
 
 fn inapplicable(path: &Path<'_>, why: &str) -> Status {
-    let message = format!("unable to apply strategic merge patch at {:?}: {why}", path.to_string());
+    let place = quote(&path.spelled());
+    let message = format!("unable to apply strategic merge patch at {place}: {why}");
     Status::failure(Reason::Invalid, message)
 }
 

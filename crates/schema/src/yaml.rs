@@ -2,12 +2,13 @@
 //! true, `0x10` is 16), aliases are written out, and every key is a string. Built from events, so that nothing is made that is not
 //! counted first.
 
+use detectviz_api::go::cut;
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::decode::{DecodeError, Decoded, Limits, MAX_REPORTED};
+use crate::decode::{DecodeError, Decoded, Limits, MAX_REPORTED, OBJECT};
 use crate::path::Path;
 
 /// The deepest nesting, as in JSON.
@@ -30,7 +31,8 @@ pub fn decode_yaml(bytes: &[u8], limits: Limits) -> Result<Decoded, DecodeError>
         anchors: HashMap::new(),
         duplicates: Vec::new(),
     };
-    let value = reader.document().map_err(DecodeError::Yaml)?;
+    // A fault may repeat a scalar, which is as long as who sent it likes.
+    let value = reader.document().map_err(|fault| DecodeError::Yaml(cut(&fault).to_owned()))?;
     Ok(Decoded { value, duplicates: reader.duplicates })
 }
 
@@ -132,6 +134,7 @@ impl<'t> Reader<'t> {
     }
 
     fn map(&mut self, path: &Path<'_>) -> Result<Value, Fault> {
+        self.count(OBJECT - 1, 0)?;
         let mut map = Map::new();
         loop {
             let key = match self.next()? {
@@ -142,7 +145,7 @@ impl<'t> Reader<'t> {
             let event = self.next()?;
             let value = self.value(event, &path)?;
             if map.contains_key(&key) && self.duplicates.len() < MAX_REPORTED {
-                self.duplicates.push(path.to_string());
+                self.duplicates.push(path.spelled());
             }
             map.insert(key, value);
         }
@@ -184,10 +187,13 @@ impl<'t> Reader<'t> {
     fn count_all(&mut self, value: &Value) -> Result<(), Fault> {
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| self.count_all(item))?,
-            Value::Object(map) => map.iter().try_for_each(|(key, value)| {
-                self.count(1, key.len())?;
-                self.count_all(value)
-            })?,
+            Value::Object(map) => {
+                self.count(OBJECT - 1, 0)?;
+                map.iter().try_for_each(|(key, value)| {
+                    self.count(1, key.len())?;
+                    self.count_all(value)
+                })?;
+            }
             Value::String(text) => self.count(0, text.len())?,
             _ => {}
         }

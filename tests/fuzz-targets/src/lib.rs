@@ -2,24 +2,32 @@
 //! the root feeds them with libFuzzer; the inputs that it found worth keeping are replayed by an ordinary test.
 
 mod accept;
+mod body;
 mod managed;
+mod patch;
 mod record;
 mod request_line;
 mod selector;
+mod subjects;
 mod token;
 
 /// A target: a name, which its folder of inputs has too, and the function that takes them.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 12] = [
     ("accept", accept::accept),
     ("continue_token", token::continue_token),
     ("field_selector", selector::field_selector),
+    ("json_body", body::json_body),
+    ("json_patch", patch::json_patch),
     ("label_selector", selector::label_selector),
     ("managed_fields", managed::managed_fields),
+    ("merge_patch", patch::merge_patch),
     ("request_line", request_line::request_line),
     ("store_record", record::store_record),
+    ("strategic_patch", patch::strategic_patch),
+    ("yaml_body", body::yaml_body),
 ];
 
 /// Runs the target of this name.

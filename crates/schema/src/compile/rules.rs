@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use std::collections::BTreeMap;
 
 use super::{Fault, fault};
-use crate::node::{Bounds, Field, Kind, ListType, Node, Numbered, Numbers};
+use crate::node::{Bound, Bounds, Field, Kind, ListType, Node, Numbered, Numbers};
 use crate::validate::Admitted;
 
 /// The first number that is too great for a protobuf field.
@@ -122,10 +122,23 @@ pub(super) fn bounds(schema: &Schema, path: &str) -> Result<Bounds, Fault> {
         Some(Ok(pattern)) => Some(pattern),
         None => None,
     };
+    if schema.unique_items {
+        let why = "must not be true, it costs the square of the length; a list of type set says the same";
+        return fault(&format!("{path}.uniqueItems"), why);
+    }
+    if let Some(factor) = schema.multiple_of.filter(|factor| *factor <= 0.0) {
+        return fault(&format!("{path}.multipleOf"), format!("must be greater than 0, not {factor}"));
+    }
+    let bound = |at: Option<f64>, exclusive| at.map(|at| Bound { at, exclusive });
     Ok(Bounds {
         length: (schema.min_length, schema.max_length),
-        range: (schema.minimum, schema.maximum),
+        range: (
+            bound(schema.minimum, schema.exclusive_minimum),
+            bound(schema.maximum, schema.exclusive_maximum),
+        ),
+        multiple_of: schema.multiple_of,
         items: (schema.min_items, schema.max_items),
+        properties: (schema.min_properties, schema.max_properties),
         pattern,
     })
 }

@@ -1,5 +1,6 @@
 //! What an apply that cannot be done is told, in upstream's words, since kubectl and people read them.
 
+use detectviz_api::go::cut;
 use detectviz_api::{Reason, Status};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -107,9 +108,10 @@ impl From<ApplyError> for Status {
     fn from(error: ApplyError) -> Self {
         let message = error.to_string();
         match error {
-            ApplyError::BadRequest(_) => Self::bad_request(message),
+            // What is wrong is told with its place, and keys are as long as who sends them likes.
+            ApplyError::BadRequest(_) => Self::bad_request(cut(&message)),
             ApplyError::Invalid(_) => {
-                let mut status = Self::failure(Reason::InternalError, message);
+                let mut status = Self::failure(Reason::InternalError, cut(&message));
                 status.reason.clear();
                 status
             }

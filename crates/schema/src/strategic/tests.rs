@@ -138,3 +138,110 @@ fn what_is_no_patch_is_refused_with_its_code() {
         "error decoding patch: read JSON: expected value at line 1 column 6"
     );
 }
+
+/// Lists of objects within lists of objects, as those of a pod are.
+fn pod() -> crate::CompiledVersion {
+    let list = |key: &str, strategy: &str, item: Value| {
+        json!({"type": "array", "x-kubernetes-patch-strategy": strategy, "x-kubernetes-patch-merge-key": key,
+            "items": {"type": "object", "properties": item}})
+    };
+    let text = json!({"type": "string"});
+    let container = json!({
+        "name": text, "image": text, "args": {"type": "array", "items": text},
+        "env": list("name", "merge", json!({"name": text, "value": text})),
+        "ports": list("containerPort", "merge", json!({"containerPort": {"type": "integer"}, "protocol": text})),
+    });
+    let volume = json!({"name": text, "emptyDir": {"type": "object"}, "hostPath": {"type": "object"}});
+    let strategy = json!({"type": "object", "x-kubernetes-patch-strategy": "retainKeys", "properties": {
+        "type": text, "rollingUpdate": {"type": "object", "properties": {"maxSurge": {"type": "integer"}}},
+    }});
+    fixture::version(&json!({"spec": {"type": "object", "properties": {
+        "containers": list("name", "merge", container),
+        "volumes": list("name", "merge,retainKeys", volume),
+        "strategy": strategy,
+    }}}))
+}
+
+#[test]
+fn lists_within_lists_merge_each_by_its_own_key() {
+    let live = json!({"spec": {
+        "containers": [
+            {"name": "a", "image": "1", "args": ["x", "y"], "env": [{"name": "E", "value": "1"}, {"name": "F", "value": "2"}]},
+            {"name": "b", "image": "1", "ports": [{"containerPort": 80}, {"containerPort": 443, "protocol": "TCP"}]},
+        ],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},
+    }});
+    let (a, b) = (&live["spec"]["containers"][0], &live["spec"]["containers"][1]);
+    for (patch, place, wanted) in [
+        (
+            json!({"containers": [{"name": "a", "env": [{"name": "F", "value": "3"}, {"name": "G", "value": "4"}]}]}),
+            "/spec/containers/0/env",
+            json!([{"name": "E", "value": "1"}, {"name": "F", "value": "3"}, {"name": "G", "value": "4"}]),
+        ),
+        (
+            json!({"containers": [{"name": "a", "env": [{"name": "E", "$patch": "delete"}], "args": ["z"]}]}),
+            "/spec/containers/0",
+            json!({"name": "a", "image": "1", "args": ["z"], "env": [{"name": "F", "value": "2"}]}),
+        ),
+        (
+            json!({"containers": [{"name": "b", "ports": [{"containerPort": 80, "protocol": "UDP"}, {"$patch": "replace"}]}]}),
+            "/spec/containers/1/ports",
+            json!([{"containerPort": 80, "protocol": "UDP"}]),
+        ),
+        (
+            json!({"containers": [{"name": "b", "$setElementOrder/ports": [{"containerPort": 443}, {"containerPort": 80}]}]}),
+            "/spec/containers/1/ports",
+            json!([{"containerPort": 443, "protocol": "TCP"}, {"containerPort": 80}]),
+        ),
+        (
+            json!({"$setElementOrder/containers": [{"name": "b"}, {"name": "c"}, {"name": "a"}], "containers": [{"name": "c"}]}),
+            "/spec/containers",
+            json!([b, {"name": "c"}, a]),
+        ),
+        (json!({"containers": [{"name": "a", "$patch": "delete"}]}), "/spec/containers", json!([b])),
+        (json!({"containers": null}), "/spec/containers", Value::Null),
+        (
+            json!({"volumes": [{"$retainKeys": ["name", "hostPath"], "name": "v", "hostPath": {}}]}),
+            "/spec/volumes",
+            json!([{"name": "v", "hostPath": {}}]),
+        ),
+        (
+            json!({"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}),
+            "/spec/strategy",
+            json!({"type": "Recreate"}),
+        ),
+        (
+            json!({"strategy": {"$patch": "replace", "type": "Recreate"}}),
+            "/spec/strategy",
+            json!({"type": "Recreate"}),
+        ),
+    ] {
+        let mut document = live.clone();
+        let patch = json!({"spec": patch});
+        pod().strategic_merge_patch(&mut document, patch.to_string().as_bytes()).unwrap();
+        assert_eq!(document.pointer(place).cloned().unwrap_or_default(), wanted, "{patch}");
+    }
+}
+
+#[test]
+fn directives_that_cannot_be_read_are_told_in_upstreams_words() {
+    for (patch, text) in [
+        (
+            json!({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}}),
+            "invalid patch format of retainKeys: $retainKeys at \"spec.strategy\": must name every field that the patch \
+             gives, not so \"rollingUpdate\"",
+        ),
+        (
+            json!({"spec": {"$setElementOrder/containers": {}}}),
+            "invalid patch format of setElementOrder list: $setElementOrder/containers at \"spec\": must be a list",
+        ),
+        (
+            json!({"spec": {"$deleteFromPrimitiveList/containers": 1}}),
+            "invalid patch format of primitive list: $deleteFromPrimitiveList/containers at \"spec\": must be a list",
+        ),
+    ] {
+        let refused = pod().strategic_merge_patch(&mut json!({}), patch.to_string().as_bytes()).unwrap_err();
+        assert_eq!((refused.code, &*refused.message), (400, text));
+    }
+}

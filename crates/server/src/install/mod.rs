@@ -80,7 +80,7 @@ impl Installer {
         strategy: &Arc<dyn Strategy>,
         derived: &Arc<Derived>,
     ) -> anyhow::Result<Vec<Resource>> {
-        let compiled = Compiled::new(Definition::clone(definition), &self.fragments)?;
+        let compiled = Compiled::built_in(Definition::clone(definition), &self.fragments)?;
         let (group, names) = (&definition.group, &definition.names);
         let stored = definition.stored_form().context("find the version that objects are stored in")?;
         let served =

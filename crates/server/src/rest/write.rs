@@ -119,6 +119,9 @@ impl<'a> Write<'a> {
         let patched = self.kind != WriteKind::Create && self.kind != WriteKind::Update;
         let twice = dedup_owners(&mut object, patched);
         let admitted = self.form.version.admit(&mut object);
+        if let Some(why) = admitted.mistyped {
+            return Err(refuse(&why, &object));
+        }
         let unknown = admitted.unknown.iter().map(|path| format!("unknown field {path:?}"));
         let mut warnings: Vec<String> = match self.options.field_validation {
             FieldValidation::Ignore => Vec::new(),
@@ -143,10 +146,6 @@ impl<'a> Write<'a> {
                 .strip_prefix(field)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        // Owners of one uid may differ in other fields, as upstream has it.
-        causes.retain(|cause| {
-            cause.reason != "FieldValueDuplicate" || !cause.field.starts_with("metadata.ownerReferences")
-        });
         match self.part {
             Part::Whole if self.call.resource.has_status() => {
                 causes.retain(|cause| !inside(cause, "status"));
@@ -219,6 +218,9 @@ impl<'a> Write<'a> {
             let mutated = true;
             draft.warnings.extend(dedup_owners(&mut draft.object, mutated));
             let admitted = self.form.version.admit(&mut draft.object);
+            if let Some(why) = admitted.mistyped {
+                return Err(Status::internal(why));
+            }
             draft.causes = self.concerned(admitted.causes);
         }
         Ok(())
@@ -244,8 +246,12 @@ impl<'a> Write<'a> {
     pub(super) fn validate(&self, draft: &mut Draft, old: Option<&Value>) -> Result<(), Status> {
         let resource = &self.call.resource;
         let object = &draft.object;
-        let rule = resource.definition.extensions.name_rule;
-        let mut causes = meta::faults(object, resource.definition.is_namespaced(), |name| rule.check(name));
+        let subject = meta::Subject {
+            namespaced: resource.definition.is_namespaced(),
+            name_rule: resource.definition.extensions.name_rule,
+            built_in: resource.version.is_built_in(),
+        };
+        let mut causes = meta::faults(object, subject);
         if let Some(old) = old {
             causes.extend(update_faults(object, old));
         }

@@ -124,6 +124,9 @@ async fn once(write: &Write<'_>, intent: &mut Intent, current: &KeyValue) -> Res
         metadata.insert("managedFields".to_owned(), books);
     }
     let admitted = call.resource.version.admit(&mut new);
+    if let Some(why) = admitted.mistyped {
+        return Err(Status::bad_request(why));
+    }
     let mut changed = Draft::new(new, draft.warnings, admitted.causes);
     write.settle(&mut changed, &parent)?;
     let mut scale = scale_of(&changed.object, paths)?;
