@@ -6,7 +6,6 @@ use detectviz_tests::{Builder, Line, Server, Storage, wait_until};
 /// A server of each line with all its controllers, as one that is told nothing runs them.
 fn every_line(body: impl Fn(Server)) {
     for (line, storage) in [(Line::Current, Storage::Embedded), (Line::Old, Storage::Etcd)] {
-        eprintln!("kubectl: {line:?}");
         let builder: Builder = Server::builder(detectviz_tests::editions()[0]).storage(storage).kubectl(line);
         body(builder.all_controllers().start());
     }
