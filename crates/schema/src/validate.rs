@@ -5,6 +5,7 @@
 
 mod fault;
 mod list;
+mod quantity;
 mod scalar;
 
 use detectviz_api::Cause;
@@ -68,6 +69,9 @@ impl Admitted {
             let mut value = child.default.clone().unwrap_or_default();
             self.visit(child, &mut value, &path.field(name));
             map.insert(name.clone(), value);
+        }
+        if node.values.as_deref().is_some_and(quantity::is_quantity) {
+            quantity::normalise(map);
         }
         for name in node.required.iter().filter(|name| !map.contains_key(*name)) {
             self.fault(fault::required(&path.field(name)));

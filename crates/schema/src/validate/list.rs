@@ -30,6 +30,10 @@ impl Admitted {
     }
 
     fn duplicates(&mut self, node: &Node, items: &[Value], path: &Path<'_>) {
+        // Of messages upstream's own rules say which may stand twice, and so do the strategies here.
+        if node.items.as_deref().is_some_and(|item| !item.numbers.is_empty()) {
+            return;
+        }
         let key: &dyn Fn(&Value) -> Value = match &node.list {
             ListType::Atomic => return,
             ListType::Set => &Value::clone,

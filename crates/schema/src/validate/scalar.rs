@@ -3,9 +3,10 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use detectviz_api::quantity::Quantity;
 use serde_json::{Number, Value};
 
-use super::{Admitted, fault};
+use super::{Admitted, fault, quantity};
 use crate::node::{Bounds, Format, Kind, Node};
 use crate::path::Path;
 
@@ -17,6 +18,9 @@ const GO: GeneralPurpose = GeneralPurpose::new(
 
 impl Admitted {
     pub(super) fn scalar(&mut self, node: &Node, value: &mut Value, path: &Path<'_>) {
+        if quantity::is_quantity(node) {
+            quantity::as_text(value);
+        }
         if !fits(node.kind, value) {
             return self.fault(fault::mistyped(path, node.kind.name(), type_of(value)));
         }
@@ -107,6 +111,7 @@ fn text_has_format(format: Format, text: &str) -> bool {
     match format {
         Format::Byte => STANDARD.decode(text).is_ok(),
         Format::DateTime | Format::MicroTime => detectviz_api::timestamp::parse(text).is_some(),
+        Format::Quantity => text.parse::<Quantity>().is_ok(),
         _ => true,
     }
 }

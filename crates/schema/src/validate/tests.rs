@@ -274,3 +274,19 @@ fn reports_are_bounded() {
         (0..1000).map(|n| (format!("f{n}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
     assert_eq!(admit(&json!({}), object).1.unknown.len(), crate::decode::MAX_REPORTED);
 }
+
+#[test]
+fn quantities_are_texts_and_maps_of_them_have_one_form() {
+    let version = fixture::version(&json!({
+        "one": {"type": "string", "format": "quantity"},
+        "map": {"type": "object", "additionalProperties": {"type": "string", "format": "quantity"}},
+    }));
+    let mut object = json!({"one": 0.5, "map": {"cpu": 1, "a": "1000m", "b": "1024Mi", "c": " 1u "}});
+    assert_eq!(version.admit(&mut object), Admitted::default());
+    assert_eq!(object, json!({"one": "0.5", "map": {"cpu": "1", "a": "1", "b": "1Gi", "c": "1m"}}));
+    let causes = version.admit(&mut json!({"one": "x", "map": {"a": "1Zi", "b": true}})).causes;
+    assert_eq!(
+        causes.iter().map(|cause| cause.field.as_str()).collect::<Vec<_>>(),
+        ["map.a", "map.b", "one"]
+    );
+}
