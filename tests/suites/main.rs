@@ -7,6 +7,7 @@ mod aggregation;
 mod api;
 mod auth;
 mod bad_input;
+mod batteries;
 mod crash;
 mod dataplane;
 mod discovery;

@@ -41,7 +41,8 @@ pub fn age(text: &str) -> String {
     human_duration((OffsetDateTime::now_utc() - then).whole_seconds())
 }
 
-fn human_duration(seconds: i64) -> String {
+/// A time of so many seconds as people read it in a table.
+pub fn human_duration(seconds: i64) -> String {
     if seconds < -1 {
         return "<invalid>".to_owned();
     }

@@ -55,6 +55,9 @@ pub(crate) struct Serve {
     /// Controllers that run, of those that a server can do without: *, NAME and -NAME, joined by commas [default: *]
     #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
     controllers: Option<String>,
+    /// Serve Deployments and the other workload kinds, as objects that nothing runs [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    batteries: Option<String>,
     /// How log lines look: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -204,6 +207,7 @@ impl Serve {
             flag("etcd.request_timeout_seconds", "--etcd-request-timeout", &etcd.etcd_request_timeout),
             flag("plugin_dir", "--plugin-dir", &self.plugin_dir),
             flag("controllers", "--controllers", &self.controllers),
+            flag("batteries", "--batteries", &self.batteries),
             flag("log.format", "--log-format", &self.log_format),
         ];
         let toggles = self.toggle.iter().map(|toggle| {

@@ -12,6 +12,7 @@ pub use detectviz_core::Edition;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use detectviz_controlplane::definitions::{Extent, groups_of};
 use detectviz_core::EditionTable;
 use detectviz_core::options::{Faults, Loaded};
 use std::process::ExitCode;
@@ -37,7 +38,8 @@ fn dispatch(edition: Edition, arguments: &Arguments) -> anyhow::Result<()> {
         Command::Serve(serve) => serve::run(&table, Loaded::load(&serve.sources(), &table.toggles())?),
         Command::Editions(shown) => {
             let loaded = Loaded::load(&shown.sources(), &table.toggles())?;
-            let groups = detectviz_controlplane::definitions::groups()?.len();
+            let extent = Extent::of(loaded.options.batteries);
+            let groups = groups_of(extent)?.len();
             print::editions(&table.report(&loaded.options.toggles, groups), shown.output)
         }
         Command::Config(shown) => {

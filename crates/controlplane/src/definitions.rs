@@ -14,7 +14,7 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 25] = [
     file!("namespaces.yaml"),
     file!("configmaps.yaml"),
     file!("secrets.yaml"),
@@ -25,6 +25,9 @@ const FILES: [(&str, &str); 22] = [
     file!("limitranges.yaml"),
     file!("events.yaml"),
     file!("events.events.k8s.io.yaml"),
+    file!("pods.yaml"),
+    file!("nodes.yaml"),
+    file!("podtemplates.yaml"),
     file!("leases.yaml"),
     file!("endpointslices.yaml"),
     file!("apiservices.yaml"),
@@ -39,16 +42,81 @@ const FILES: [(&str, &str); 22] = [
     file!("datasources.yaml"),
 ];
 
-/// The schemas that definitions share.
-const FRAGMENTS: (&str, &str) = file!("fragments.yaml");
+/// The workloads that this server keeps and nothing runs, for those who test what works with them. Nothing of these
+/// files is read unless they are asked for.
+const BATTERIES: [(&str, &str); 18] = [
+    file!("batteries/deployments.yaml"),
+    file!("batteries/replicasets.yaml"),
+    file!("batteries/statefulsets.yaml"),
+    file!("batteries/daemonsets.yaml"),
+    file!("batteries/controllerrevisions.yaml"),
+    file!("batteries/jobs.yaml"),
+    file!("batteries/cronjobs.yaml"),
+    file!("batteries/replicationcontrollers.yaml"),
+    file!("batteries/persistentvolumes.yaml"),
+    file!("batteries/persistentvolumeclaims.yaml"),
+    file!("batteries/horizontalpodautoscalers.yaml"),
+    file!("batteries/poddisruptionbudgets.yaml"),
+    file!("batteries/ingresses.yaml"),
+    file!("batteries/ingressclasses.yaml"),
+    file!("batteries/networkpolicies.yaml"),
+    file!("batteries/priorityclasses.yaml"),
+    file!("batteries/storageclasses.yaml"),
+    file!("batteries/runtimeclasses.yaml"),
+];
 
-/// The built-in API groups with their definitions, in a stable order.
+/// The schemas that definitions share.
+const FRAGMENTS: [(&str, &str); 6] = [
+    file!("fragments.yaml"),
+    file!("fragments/pods.yaml"),
+    file!("fragments/containers.yaml"),
+    file!("fragments/volumes.yaml"),
+    file!("fragments/selection.yaml"),
+    file!("fragments/nodes.yaml"),
+];
+
+/// The schemas that the definitions of batteries share, besides.
+const BATTERY_FRAGMENTS: [(&str, &str); 7] = [
+    file!("batteries/fragments/core.yaml"),
+    file!("batteries/fragments/apps.yaml"),
+    file!("batteries/fragments/batch.yaml"),
+    file!("batteries/fragments/autoscaling.yaml"),
+    file!("batteries/fragments/policy.yaml"),
+    file!("batteries/fragments/networking.yaml"),
+    file!("batteries/fragments/node.yaml"),
+];
+
+/// Which of the built-in resources are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those that are always installed.
+    Always,
+    /// The batteries too.
+    Batteries,
+}
+
+impl Extent {
+    /// With the batteries, or without.
+    pub fn of(batteries: bool) -> Self {
+        if batteries { Self::Batteries } else { Self::Always }
+    }
+}
+
+/// The built-in API groups that are always installed, with their definitions, in a stable order.
 ///
 /// # Errors
 /// When a file is no definition; the error names the file.
 pub fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
+    groups_of(Extent::Always)
+}
+
+/// The built-in API groups of that extent with their definitions, in a stable order.
+///
+/// # Errors
+/// When a file is no definition; the error names the file.
+pub fn groups_of(extent: Extent) -> anyhow::Result<Vec<ApiGroupBuilder>> {
     let mut groups: Vec<ApiGroupBuilder> = Vec::new();
-    for (file, text) in FILES {
+    for (file, text) in files(extent, &FILES, &BATTERIES) {
         let definition: Definition =
             yaml_serde::from_str(text).with_context(|| format!("read definition {file}"))?;
         let definition = Arc::new(definition);
@@ -64,13 +132,33 @@ pub fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
     Ok(groups)
 }
 
-/// The schemas that the definitions name in `$ref`.
+/// The schemas that the definitions of that extent name in `$ref`.
 ///
 /// # Errors
-/// When the file is no map of schemas; the error names the file.
+/// When a file is no map of schemas; the error names the file.
+pub fn fragments_of(extent: Extent) -> anyhow::Result<Fragments> {
+    let mut all = Fragments::new();
+    for (file, text) in files(extent, &FRAGMENTS, &BATTERY_FRAGMENTS) {
+        let fragments: Fragments =
+            yaml_serde::from_str(text).with_context(|| format!("read schema fragments {file}"))?;
+        all.extend(fragments);
+    }
+    Ok(all)
+}
+
+/// The schemas that the definitions that are always installed name in `$ref`.
+///
+/// # Errors
+/// When a file is no map of schemas; the error names the file.
 pub fn fragments() -> anyhow::Result<Fragments> {
-    let (file, text) = FRAGMENTS;
-    yaml_serde::from_str(text).with_context(|| format!("read schema fragments {file}"))
+    fragments_of(Extent::Always)
+}
+
+type File = (&'static str, &'static str);
+
+fn files<'a>(extent: Extent, always: &'a [File], batteries: &'a [File]) -> impl Iterator<Item = &'a File> {
+    let batteries = if extent == Extent::Batteries { batteries } else { &[] };
+    always.iter().chain(batteries)
 }
 
 /// The priorities of the group and of the version that a local APIService says: the core group as upstream has it,
@@ -78,6 +166,7 @@ pub fn fragments() -> anyhow::Result<Fragments> {
 pub(crate) fn priority(group: &str) -> (i64, i64) {
     match group {
         "" => (18_000, 1),
+        "apps" | "autoscaling" | "batch" | "policy" => (17_000, 15),
         group if group.ends_with(".k8s.io") => (17_000, 15),
         _ => (1000, 15),
     }
@@ -88,19 +177,22 @@ mod tests {
     use super::*;
     use detectviz_schema::Compiled;
 
-    #[test]
-    fn every_definition_compiles_and_has_its_place() {
-        let fragments = fragments().unwrap();
-        let groups = groups().unwrap();
+    fn served(extent: Extent) -> Vec<String> {
+        let fragments = fragments_of(extent).unwrap();
         let mut served = Vec::new();
-        for builder in &groups {
+        for builder in &groups_of(extent).unwrap() {
             for definition in &builder.definitions {
                 Compiled::new(Definition::clone(definition), &fragments).unwrap();
                 served.push(format!("{}/{}", definition.group, definition.names.plural));
             }
         }
+        served
+    }
+
+    #[test]
+    fn every_definition_compiles_and_has_its_place() {
         assert_eq!(
-            served,
+            served(Extent::Always),
             [
                 "/namespaces",
                 "/configmaps",
@@ -111,6 +203,9 @@ mod tests {
                 "/resourcequotas",
                 "/limitranges",
                 "/events",
+                "/pods",
+                "/nodes",
+                "/podtemplates",
                 "events.k8s.io/events",
                 "coordination.k8s.io/leases",
                 "discovery.k8s.io/endpointslices",
@@ -129,13 +224,42 @@ mod tests {
     }
 
     #[test]
+    fn batteries_come_with_all_that_they_name() {
+        let all = served(Extent::Batteries);
+        assert_eq!(all.len(), FILES.len() + BATTERIES.len());
+        for resource in
+            ["/pods", "/persistentvolumes", "apps/deployments", "batch/jobs", "node.k8s.io/runtimeclasses"]
+        {
+            assert!(all.iter().any(|one| one == resource), "{resource}");
+        }
+    }
+
+    #[test]
+    fn no_fragment_stands_in_two_files() {
+        let mut names = std::collections::BTreeSet::new();
+        for (file, text) in files(Extent::Batteries, &FRAGMENTS, &BATTERY_FRAGMENTS) {
+            let fragments: Fragments = yaml_serde::from_str(text).unwrap();
+            for name in fragments.into_keys() {
+                assert!(names.insert(name.clone()), "{name} stands in {file} again");
+            }
+        }
+    }
+
+    #[test]
     fn every_file_of_the_folder_is_in_the_table() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/definitions");
-        let mut there: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| format!("definitions/{}", entry.unwrap().file_name().into_string().unwrap()))
-            .collect();
-        let mut known: Vec<_> = FILES.iter().chain([&FRAGMENTS]).map(|(file, _)| *file).collect();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+        let mut there = Vec::new();
+        let mut open = vec![std::path::PathBuf::from(format!("{folder}definitions"))];
+        while let Some(next) = open.pop() {
+            for path in std::fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+                match path.is_dir() {
+                    true => open.push(path),
+                    false => there.push(path.to_str().unwrap().strip_prefix(folder).unwrap().to_owned()),
+                }
+            }
+        }
+        let tables = [FILES.as_slice(), &BATTERIES, &FRAGMENTS, &BATTERY_FRAGMENTS].concat();
+        let mut known: Vec<_> = tables.iter().map(|(file, _)| *file).collect();
         there.sort_unstable();
         known.sort_unstable();
         assert_eq!(there, known);

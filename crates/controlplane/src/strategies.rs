@@ -6,29 +6,38 @@ mod amounts;
 mod apiservices;
 mod causes;
 mod configmaps;
+mod cron;
 mod dataplaneservices;
 mod datasources;
 mod endpoints;
 mod endpointslices;
 mod events;
 mod externalnames;
+mod inert;
+mod jobs;
 mod keyed;
 mod leases;
 mod limitranges;
 mod names;
 pub(crate) mod namespaces;
 mod network;
+mod pods;
+mod podspec;
+mod qos;
 mod resourcequotas;
 mod reviews;
 mod secrets;
+mod selectors;
 mod serviceaccounts;
 mod services;
+mod workloads;
 
 pub use reviews::Reviewers;
 
 use detectviz_server::strategy::{Plain, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
+use workloads::Workload;
 
 /// The rules of all built-in resources.
 #[derive(Clone)]
@@ -55,6 +64,9 @@ impl Strategies {
             ("", "resourcequotas") => Arc::new(resourcequotas::ResourceQuotas),
             ("", "limitranges") => Arc::new(limitranges::LimitRanges),
             ("discovery.k8s.io", "endpointslices") => Arc::new(endpointslices::EndpointSlices),
+            ("", "pods") => Arc::new(pods::Pods),
+            ("", "nodes") => Arc::new(inert::Nodes),
+            ("", "podtemplates") => Arc::new(inert::PodTemplates),
             ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
             ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
             ("aggregation.grafana.app", "dataplaneservices") => {
@@ -62,9 +74,31 @@ impl Strategies {
             }
             ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
             ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
-            _ => self.reviewers.of(group, resource).unwrap_or_else(|| Arc::new(Plain)),
+            _ => {
+                let review = || self.reviewers.of(group, resource);
+                battery(group, resource).or_else(review).unwrap_or_else(|| Arc::new(Plain))
+            }
         }
     }
+}
+
+/// The special rules of the kinds that nothing runs here.
+fn battery(group: &str, resource: &str) -> Option<Arc<dyn Strategy>> {
+    Some(match (group, resource) {
+        ("apps", "deployments") => Arc::new(Workload::Deployment),
+        ("apps", "replicasets") => Arc::new(Workload::ReplicaSet),
+        ("apps", "statefulsets") => Arc::new(Workload::StatefulSet),
+        ("apps", "daemonsets") => Arc::new(Workload::DaemonSet),
+        ("", "replicationcontrollers") => Arc::new(Workload::ReplicationController),
+        ("batch", "jobs") => Arc::new(jobs::Jobs),
+        ("batch", "cronjobs") => Arc::new(jobs::CronJobs),
+        ("", "persistentvolumes") => Arc::new(inert::Storage::Volume),
+        ("", "persistentvolumeclaims") => Arc::new(inert::Storage::Claim),
+        ("autoscaling", "horizontalpodautoscalers") => Arc::new(inert::Autoscalers),
+        ("policy", "poddisruptionbudgets") => Arc::new(inert::Budgets),
+        ("networking.k8s.io", "networkpolicies") => Arc::new(inert::Policies),
+        _ => return None,
+    })
 }
 
 /// Removes what a client may not set when it creates an object: its status.
@@ -108,7 +142,8 @@ mod tests {
     #[test]
     fn every_definition_has_its_strategy() {
         let bad = json!({"metadata": {"name": "x", "namespace": "a"}, "data": {"?": ""}, "spec": {"url": "x", "host": "?",
-            "group": "?", "version": "?", "leaseTransitions": -1, "hard": {"?": "1"}, "limits": [{"type": "?"}]},
+            "group": "?", "version": "?", "leaseTransitions": -1, "hard": {"?": "1"}, "limits": [{"type": "?"}],
+            "containers": [], "taints": [{"effect": "?"}]},
             "subsets": [{}], "secrets": [{"kind": "?"}], "involvedObject": {"namespace": "b"}, "regarding": {"namespace": "b"}});
         for builder in crate::definitions::groups().unwrap() {
             for definition in &builder.definitions {
@@ -130,7 +165,7 @@ mod tests {
 
     #[test]
     fn no_strategy_fails_on_an_object_of_another_shape() {
-        for builder in crate::definitions::groups().unwrap() {
+        for builder in crate::definitions::groups_of(crate::definitions::Extent::Batteries).unwrap() {
             for definition in &builder.definitions {
                 let strategy = strategy(&builder.group, &definition.names.plural);
                 let odd = [
@@ -143,6 +178,8 @@ mod tests {
                 ];
                 for mut object in odd {
                     let old = object.clone();
+                    strategy.normalize(&mut object);
+                    strategy.grace_seconds(&object, None);
                     strategy.normalize(&mut object);
                     strategy.prepare_create(&mut object);
                     strategy.prepare_update(&mut object, &old);

@@ -1,9 +1,10 @@
 //! Definitions in the few words that tests need, and the built-in ones, which tests read as data.
 
 use detectviz_api::definition::Definition;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{CompileError, Compiled, CompiledVersion, Fragments};
 
@@ -35,26 +36,33 @@ pub(crate) fn custom(properties: &Value) -> CompiledVersion {
     Compiled::new(definition(&schema), &Fragments::new()).unwrap().storage().clone()
 }
 
-fn built_in() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../controlplane/definitions")
+/// The files of the built-in definitions, and of the fragments that they share.
+fn built_in(fragments: bool) -> Vec<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../controlplane/definitions");
+    let mut files = Vec::new();
+    for folder in ["", "fragments", "batteries", "batteries/fragments"] {
+        let paths = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let is_wanted = |path: &PathBuf| {
+            let of_fragments = folder.ends_with("fragments") || path.file_name().unwrap() == "fragments.yaml";
+            path.is_file() && of_fragments == fragments
+        };
+        files.extend(paths.filter(is_wanted));
+    }
+    files
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).unwrap();
+    yaml_serde::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
 }
 
 /// What the built-in definitions share.
 pub(crate) fn fragments() -> Fragments {
-    let text = std::fs::read_to_string(built_in().join("fragments.yaml")).unwrap();
-    yaml_serde::from_str(&text).unwrap()
+    built_in(true).iter().flat_map(|path| read::<Fragments>(path)).collect()
 }
 
 /// The built-in definitions, by the names of their files.
 pub(crate) fn definitions() -> BTreeMap<String, Definition> {
-    let files = std::fs::read_dir(built_in()).unwrap().map(|entry| entry.unwrap().path());
-    let of_resources = files.filter(|path| path.file_name().unwrap() != "fragments.yaml");
-    of_resources
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let definition =
-                yaml_serde::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), definition)
-        })
-        .collect()
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    built_in(false).iter().map(|path| (name(path), read(path))).collect()
 }

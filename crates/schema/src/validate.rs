@@ -12,6 +12,7 @@ mod fault;
 mod format;
 mod junctors;
 mod list;
+mod quantity;
 mod scalar;
 mod typed;
 
@@ -84,6 +85,9 @@ impl<'a> Walk<'a> {
                 None => return self.mistyped(node, value, path),
             }
         }
+        if quantity::is_quantity(node) {
+            quantity::as_text(value);
+        }
         match value {
             Value::Null => {}
             Value::Object(map) if matches!(node.kind, Kind::Object | Kind::Any) => {
@@ -105,6 +109,9 @@ impl<'a> Walk<'a> {
             let mut value = child.default.clone().unwrap_or_default();
             self.visit(child, &mut value, &path.field(name));
             map.insert(name.clone(), value);
+        }
+        if node.values.as_deref().is_some_and(quantity::is_quantity) {
+            quantity::normalise(map);
         }
         if node.role == Role::Embedded {
             self.embedded(map, path);

@@ -13,7 +13,7 @@ const REVIEWS: [&str; 6] = [
     "tokenreviews.authentication.k8s.io",
 ];
 
-const STORED: [&str; 16] = [
+const STORED: [&str; 19] = [
     "apiservices.apiregistration.k8s.io",
     "configmaps",
     "dataplaneservices.aggregation.grafana.app",
@@ -26,6 +26,9 @@ const STORED: [&str; 16] = [
     "leases.coordination.k8s.io",
     "limitranges",
     "namespaces",
+    "nodes",
+    "pods",
+    "podtemplates",
     "resourcequotas",
     "secrets",
     "serviceaccounts",
@@ -88,8 +91,12 @@ fn resources_are_filtered_by_what_discovery_says_of_them() {
         assert_eq!(resources(&server, "--verbs=create"), all);
         assert_eq!(resources(&server, "--verbs=create,delete,get,list,patch,update,watch"), STORED);
         assert!(resources(&server, "--verbs=fly").is_empty());
-        let cluster =
-            ["apiservices.apiregistration.k8s.io", "dataplaneservices.aggregation.grafana.app", "namespaces"];
+        let cluster = [
+            "apiservices.apiregistration.k8s.io",
+            "dataplaneservices.aggregation.grafana.app",
+            "namespaces",
+            "nodes",
+        ];
         assert_eq!(resources(&server, "--namespaced=false --verbs=get"), cluster);
         assert_eq!(
             resources(&server, "--api-group=service.grafana.app"),

@@ -104,7 +104,7 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
         Listener::bind(SocketAddr::new(parts.options.bind_address, parts.options.secure_port)).await?;
     let auth = phases::auth(parts, &data, listener.address())?;
     let store = store::open(parts, &data, listener.address(), &auth.client_ca).await?;
-    let groups = phases::groups()?;
+    let groups = phases::groups(parts)?;
     let resources = phases::core_server(parts, &store, &auth, &groups)?;
     let core = Slot::new(phases::core_link(resources, phases::extensions()));
     let setup = Setup::new(

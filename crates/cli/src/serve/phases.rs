@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
+use detectviz_controlplane::definitions::{self, Extent};
 use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
@@ -90,8 +91,8 @@ fn tokens(file: &Path) -> anyhow::Result<TokenTable> {
 }
 
 /// The API groups that are installed locally.
-pub(super) fn groups() -> anyhow::Result<Vec<ApiGroupBuilder>> {
-    detectviz_controlplane::definitions::groups().context("read the built-in definitions")
+pub(super) fn groups(parts: &Parts) -> anyhow::Result<Vec<ApiGroupBuilder>> {
+    definitions::groups_of(Extent::of(parts.options.batteries)).context("read the built-in definitions")
 }
 
 /// Installs the built-in groups, and publishes them.
@@ -104,7 +105,7 @@ pub(super) fn core_server(
     let installer = Installer {
         backend: backend.clone(),
         admission: AdmissionChain::new(vec![Arc::new(NamespaceLifecycle::over(Arc::clone(&backend.cache)))]),
-        fragments: Arc::new(detectviz_controlplane::definitions::fragments()?),
+        fragments: Arc::new(definitions::fragments_of(Extent::of(parts.options.batteries))?),
         max_body_bytes: parts.options.limits.max_body_bytes,
     };
     tracing::info!(

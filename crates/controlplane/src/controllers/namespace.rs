@@ -377,6 +377,8 @@ mod tests {
                 "resourcequotas",
                 "limitranges",
                 "events",
+                "pods",
+                "podtemplates",
                 "leases",
                 "datasources",
                 "endpointslices",

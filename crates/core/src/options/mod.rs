@@ -61,6 +61,8 @@ pub struct Options {
     pub controllers: Controllers,
     /// Events.
     pub events: EventOptions,
+    /// Whether the workload kinds are served that nothing runs here.
+    pub batteries: bool,
     /// Where backend plugins are; empty for none.
     pub plugin_dir: PathBuf,
     /// Logging.

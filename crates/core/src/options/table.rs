@@ -56,6 +56,13 @@ pub const TABLE: &[OptionSpec] = &[
         set: |o, text| path(text, &mut o.auth.token_file),
     },
     OptionSpec {
+        key: "batteries",
+        default: "false",
+        allowed: "true or false",
+        help: "whether Deployments and the other workload kinds are served, as objects that nothing runs",
+        set: |o, text| parsed(text, &mut o.batteries),
+    },
+    OptionSpec {
         key: "bind_address",
         default: "127.0.0.1",
         allowed: "an IP address",
@@ -277,6 +284,7 @@ impl Default for Options {
             etcd: EtcdOptions::default(),
             plugin_dir: PathBuf::new(),
             controllers: Controllers::default(),
+            batteries: false,
             events: EventOptions::default(),
             log: LogOptions::default(),
             auth: AuthOptions::default(),

@@ -2,11 +2,15 @@
 //!
 //! A cell whose value is missing is null; kubectl prints `<none>` for it.
 
+mod at;
 mod computed;
 mod network;
 mod path;
+mod pods;
 mod quota;
+mod workloads;
 
+use at::At;
 use computed::Computed;
 use detectviz_api::definition::{PrinterColumn, Version};
 use detectviz_api::timestamp;
@@ -34,6 +38,8 @@ pub struct Columns {
 
 #[derive(Debug)]
 enum Cell {
+    At(At),
+    Function(workloads::Function),
     Computed(Computed),
     Found(JsonPath, Kind),
 }
@@ -113,7 +119,7 @@ fn definition(column: &PrinterColumn) -> Value {
 impl Cell {
     fn compile(column: &PrinterColumn) -> Result<Self, ColumnError> {
         let cell = match column.json_path.strip_prefix('=') {
-            Some(name) => Computed::named(name).map(Self::Computed),
+            Some(name) => Self::computed(name),
             None => Kind::named(&column.kind)
                 .and_then(|kind| JsonPath::parse(&column.json_path).map(|path| Self::Found(path, kind))),
         };
@@ -124,8 +130,19 @@ impl Cell {
         })
     }
 
+    /// The cell that is called `name`: a way to read and a pointer, or one word.
+    fn computed(name: &str) -> Result<Self, String> {
+        match (name.split_once(' '), workloads::named(name)) {
+            (Some((reader, pointer)), _) => At::named(reader, pointer).map(Self::At),
+            (None, Some(function)) => Ok(Self::Function(function)),
+            (None, None) => Computed::named(name).map(Self::Computed),
+        }
+    }
+
     fn value(&self, object: &Value) -> Value {
         match self {
+            Self::At(at) => at.value(object),
+            Self::Function(function) => function(object),
             Self::Computed(computed) => computed.value(object),
             Self::Found(path, kind) => kind.cell(&path.find(object)),
         }

@@ -72,8 +72,10 @@ impl<'a> Components<'a> {
         // `additionalProperties` may be a boolean.
         let Value::Object(mut schema) = schema else { return schema };
         schema.remove("x-protobuf-field");
-        if schema.get("format").is_some_and(|format| format == "micro-time") {
-            schema.insert("format".to_owned(), "date-time".into());
+        match schema.get("format").and_then(Value::as_str) {
+            Some("micro-time") => drop(schema.insert("format".to_owned(), "date-time".into())),
+            Some("quantity") => drop(schema.remove("format")),
+            _ => {}
         }
         for key in ["items", "additionalProperties"] {
             if let Some(child) = schema.get_mut(key) {
@@ -137,21 +139,27 @@ pub(super) fn shared(name: &str) -> Value {
     reference(&format!("{META}.{name}"))
 }
 
-/// The component name of a fragment, which is that of upstream's type of the same name.
+/// The component name of a fragment, which is that of upstream's type of the same name: one with a dot says its group and
+/// version, the others are of the core group unless they stand here.
 fn fragment_component(name: &str) -> String {
-    let package = match name {
-        "ObjectReference" | "EventSource" | "EventSeries" => "io.k8s.api.core.v1",
-        "UserInfo" => "io.k8s.api.authentication.v1",
+    match name {
+        "ObjectMeta"
+        | "OwnerReference"
+        | "ManagedFieldsEntry"
+        | "Condition"
+        | "LabelSelector"
+        | "LabelSelectorRequirement" => format!("{META}.{name}"),
+        "APIServiceCondition" => format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.{name}"),
+        "UserInfo" => format!("io.k8s.api.authentication.v1.{name}"),
         "SubjectAccessReviewSpec"
         | "SubjectAccessReviewStatus"
         | "ResourceAttributes"
         | "NonResourceAttributes"
         | "FieldSelectorAttributes"
-        | "LabelSelectorAttributes" => "io.k8s.api.authorization.v1",
-        "APIServiceCondition" => "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1",
-        _ => META,
-    };
-    format!("{package}.{name}")
+        | "LabelSelectorAttributes" => format!("io.k8s.api.authorization.v1.{name}"),
+        _ if name.contains('.') => format!("io.k8s.api.{name}"),
+        _ => format!("io.k8s.api.core.v1.{name}"),
+    }
 }
 
 fn add_type(properties: &mut Value) {

@@ -29,6 +29,8 @@ impl Walk<'_> {
         match &node.list {
             // In metadata upstream takes what stands twice, and so do the clients that write it.
             _ if self.in_metadata || items.len() < 2 => {}
+            // Of messages upstream's own rules say which may stand twice, and so do the strategies here.
+            _ if node.items.as_deref().is_some_and(|item| !item.numbers.is_empty()) => {}
             ListType::Atomic => {}
             ListType::Set => self.duplicates(items, &Value::clone, path),
             ListType::Map(names) => self.duplicates(items, &|item| keys(item, names), path),

@@ -428,3 +428,19 @@ fn reports_are_bounded() {
     assert_eq!((admitted.causes.len(), admitted.unknown[0].len()), (crate::decode::MAX_REPORTED, 515));
     assert!(admitted.causes.iter().map(bytes).sum::<usize>() < 400_000);
 }
+
+#[test]
+fn quantities_are_texts_and_maps_of_them_have_one_form() {
+    let version = fixture::version(&json!({
+        "one": {"type": "string", "format": "quantity"},
+        "map": {"type": "object", "additionalProperties": {"type": "string", "format": "quantity"}},
+    }));
+    let mut object = json!({"one": 0.5, "map": {"cpu": 1, "a": "1000m", "b": "1024Mi", "c": " 1u "}});
+    assert_eq!(version.admit(&mut object), Admitted::default());
+    assert_eq!(object, json!({"one": "0.5", "map": {"cpu": "1", "a": "1", "b": "1Gi", "c": "1m"}}));
+    let causes = version.admit(&mut json!({"one": "x", "map": {"a": "1Zi", "b": true}})).causes;
+    assert_eq!(
+        causes.iter().map(|cause| cause.field.as_str()).collect::<Vec<_>>(),
+        ["map.a", "map.b", "one"]
+    );
+}

@@ -4,6 +4,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::{DecodeError, Engine};
 use detectviz_api::go::{cut, quote};
+use detectviz_api::quantity::Quantity;
 use detectviz_api::timestamp;
 use serde_json::Value;
 
@@ -23,6 +24,7 @@ pub(super) fn reads(format: Format, value: &Value) -> bool {
     match format {
         Format::Byte => decoded(text).is_ok(),
         Format::DateTime | Format::MicroTime => timestamp::parse(text).is_some(),
+        Format::Quantity => text.parse::<Quantity>().is_ok(),
         _ => true,
     }
 }
@@ -61,6 +63,9 @@ pub(super) fn refusal(kind: &str, node: &Node, value: &Value, path: &Path<'_>) -
         (Format::Byte, Value::String(text)) if node.kind == Kind::String => illegal_base64(text),
         (Format::DateTime | Format::MicroTime, Value::String(text)) if node.kind == Kind::String => {
             unreadable_time(node.format, text)
+        }
+        (Format::Quantity, Value::String(text)) if node.kind == Kind::String => {
+            text.parse::<Quantity>().map_or_else(|fault| fault.to_string(), |_| String::new())
         }
         _ => format!(
             "json: cannot unmarshal {} into Go struct field {holder}.{} of type {}",
@@ -105,6 +110,7 @@ fn go_type(node: &Node) -> String {
         (Kind::String, Format::Byte) => "[]uint8".to_owned(),
         (Kind::String, Format::DateTime) => "v1.Time".to_owned(),
         (Kind::String, Format::MicroTime) => "v1.MicroTime".to_owned(),
+        (Kind::String, Format::Quantity) => "resource.Quantity".to_owned(),
         (Kind::String, _) => "string".to_owned(),
         (Kind::Boolean, _) => "bool".to_owned(),
         (Kind::Integer, Format::Int32) => "int32".to_owned(),

@@ -189,6 +189,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         plugin_dir: PathBuf::new(),
         events: Default::default(),
         controllers: Default::default(),
+        batteries: Default::default(),
         log: Default::default(),
         auth: Default::default(),
         tls: Default::default(),

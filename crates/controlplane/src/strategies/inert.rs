@@ -1,0 +1,199 @@
+//! Kinds with few rules: nodes, pod templates, volumes, and the rest of the batteries.
+
+use detectviz_api::Cause;
+use detectviz_server::strategy::Strategy;
+use serde_json::{Value, json};
+
+use super::causes::{invalid, invalid_json, required};
+use super::podspec::{self, list};
+
+pub(super) struct PodTemplates;
+
+impl Strategy for PodTemplates {
+    fn normalize(&self, object: &mut Value) {
+        if let Some(spec) = object.pointer_mut("/template/spec") {
+            podspec::complete(spec);
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        podspec::validate(&object["template"]["spec"], "template.spec")
+    }
+}
+
+pub(super) struct Nodes;
+
+impl Strategy for Nodes {
+    /// What a node has, it has for pods, unless it says otherwise.
+    fn normalize(&self, object: &mut Value) {
+        let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
+        if let Some(capacity) = status.get("capacity").cloned() {
+            status.entry("allocatable").or_insert(capacity);
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let taints = list(&object["spec"], "taints").iter().enumerate();
+        let fault = |(index, taint): (usize, &Value)| {
+            let effect = taint["effect"].as_str()?;
+            let supported = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+            let field = format!("spec.taints[{index}].effect");
+            (!supported.contains(&effect)).then(|| super::causes::unsupported(&field, effect, &supported))
+        };
+        taints.filter_map(fault).collect()
+    }
+}
+
+/// A volume or a claim: one that is new is not bound.
+pub(super) enum Storage {
+    Volume,
+    Claim,
+}
+
+impl Strategy for Storage {
+    fn prepare_create(&self, object: &mut Value) {
+        if let Some(object) = object.as_object_mut() {
+            object.insert("status".to_owned(), json!({"phase": "Pending"}));
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let spec = &object["spec"];
+        let mut faults = Vec::new();
+        if list(spec, "accessModes").is_empty() {
+            faults.push(required("spec.accessModes", "at least 1 access mode is required"));
+        }
+        match self {
+            Self::Claim if spec["resources"]["requests"]["storage"].is_null() => {
+                faults.push(required("spec.resources[storage]", ""));
+            }
+            Self::Volume if spec["capacity"].as_object().is_none_or(serde_json::Map::is_empty) => {
+                faults.push(required("spec.capacity", ""));
+            }
+            _ => {}
+        }
+        faults
+    }
+}
+
+pub(super) struct Autoscalers;
+
+impl Strategy for Autoscalers {
+    fn normalize(&self, object: &mut Value) {
+        let Some(spec) = object.get_mut("spec").filter(|spec| list(spec, "metrics").is_empty()) else {
+            return;
+        };
+        if let Some(spec) = spec.as_object_mut() {
+            let target = json!({"type": "Utilization", "averageUtilization": 80});
+            let cpu = json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+            spec.insert("metrics".to_owned(), cpu);
+        }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let number = |field: &str| object["spec"][field].as_i64();
+        let mut faults = Vec::new();
+        if let Some(least) = number("minReplicas").filter(|least| *least < 1) {
+            faults.push(invalid("spec.minReplicas", least, "must be greater than or equal to 1"));
+        }
+        if let Some(most) = number("maxReplicas").filter(|most| *most < 1) {
+            faults.push(invalid("spec.maxReplicas", most, "must be greater than 0"));
+        }
+        if let Some(most) = number("maxReplicas").filter(|most| number("minReplicas") > Some(*most)) {
+            faults.push(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
+        }
+        faults
+    }
+}
+
+pub(super) struct Budgets;
+
+impl Strategy for Budgets {
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        let spec = &object["spec"];
+        let has_both = !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null();
+        let fault = || invalid_json("spec", spec, "minAvailable and maxUnavailable cannot be both set");
+        has_both.then(fault).into_iter().collect()
+    }
+}
+
+pub(super) struct Policies;
+
+impl Strategy for Policies {
+    /// A policy is for what comes in, and for what goes out if it says anything of that.
+    fn normalize(&self, object: &mut Value) {
+        let Some(spec) = object.get_mut("spec").filter(|spec| list(spec, "policyTypes").is_empty()) else {
+            return;
+        };
+        let types =
+            if list(spec, "egress").is_empty() { json!(["Ingress"]) } else { json!(["Ingress", "Egress"]) };
+        if let Some(spec) = spec.as_object_mut() {
+            spec.insert("policyTypes".to_owned(), types);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategies::read;
+
+    #[test]
+    fn what_is_left_open_is_filled_in() {
+        let mut node = json!({"status": {"capacity": {"cpu": "1"}}});
+        Nodes.normalize(&mut node);
+        assert_eq!(node["status"]["allocatable"], json!({"cpu": "1"}));
+        let mut policy = json!({"spec": {"egress": [{}]}});
+        Policies.normalize(&mut policy);
+        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+        let mut scaler = json!({"spec": {"maxReplicas": 3}});
+        Autoscalers.normalize(&mut scaler);
+        assert_eq!(scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+        let mut template = json!({"template": {"spec": {"containers": [{"image": "a"}]}}});
+        PodTemplates.normalize(&mut template);
+        assert_eq!(template["template"]["spec"]["containers"][0]["imagePullPolicy"], "Always");
+        let mut claim = json!({});
+        Storage::Claim.prepare_create(&mut claim);
+        assert_eq!(claim["status"]["phase"], "Pending");
+    }
+
+    #[test]
+    fn few_rules_are_kept() {
+        let check = |strategy: &dyn Strategy, spec: Value, expected: &[&str]| {
+            assert_eq!(read(&strategy.validate(&json!({"spec": spec}))), expected, "{spec}");
+        };
+        check(
+            &Nodes,
+            json!({"taints": [{"key": "a", "effect": "Never"}]}),
+            &[
+                "spec.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\"",
+            ],
+        );
+        check(
+            &Storage::Claim,
+            json!({}),
+            &[
+                "spec.accessModes: Required value: at least 1 access mode is required",
+                "spec.resources[storage]: Required value",
+            ],
+        );
+        check(
+            &Storage::Volume,
+            json!({"accessModes": ["ReadWriteOnce"]}),
+            &["spec.capacity: Required value"],
+        );
+        check(
+            &Autoscalers,
+            json!({"minReplicas": 5, "maxReplicas": 2}),
+            &["spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`"],
+        );
+        check(
+            &Budgets,
+            json!({"minAvailable": 1, "maxUnavailable": 1}),
+            &[
+                "spec: Invalid value: {\"maxUnavailable\":1,\"minAvailable\":1}: minAvailable and maxUnavailable cannot be both set",
+            ],
+        );
+        check(&Budgets, json!({"minAvailable": 1}), &[]);
+    }
+}

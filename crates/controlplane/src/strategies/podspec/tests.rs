@@ -1,0 +1,145 @@
+use super::*;
+use crate::strategies::read;
+use serde_json::json;
+
+fn faults(spec: &Value) -> Vec<String> {
+    read(&validate(spec, "spec"))
+}
+
+fn container(fields: &Value) -> Value {
+    let mut container = json!({"name": "a", "image": "i:1"});
+    container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]})
+}
+
+#[test]
+fn a_container_has_a_name_of_its_own_and_an_image() {
+    let label = check_dns_label("A").unwrap_err();
+    for (spec, expected) in [
+        (json!({"containers": [{"name": "a", "image": "i"}]}), vec![]),
+        (json!(null), vec!["spec.containers: Required value".to_owned()]),
+        (json!({"containers": []}), vec!["spec.containers: Required value".to_owned()]),
+        (
+            json!({"containers": [{"name": "", "image": ""}]}),
+            vec!["spec.containers[0].name: Required value".to_owned(), "spec.containers[0].image: Required value".to_owned()],
+        ),
+        (
+            json!({"containers": [{"name": "A", "image": " i"}]}),
+            vec![
+                format!("spec.containers[0].name: Invalid value: \"A\": {label}"),
+                "spec.containers[0].image: Invalid value: \" i\": must not have leading or trailing whitespace".to_owned(),
+            ],
+        ),
+        (
+            json!({"containers": [{"name": "a", "image": "i"}], "initContainers": [{"name": "a", "image": "i"}]}),
+            vec!["spec.initContainers[0].name: Duplicate value: \"a\"".to_owned()],
+        ),
+    ] {
+        assert_eq!(faults(&spec), expected, "{spec}");
+    }
+}
+
+#[test]
+fn ports_variables_mounts_and_resources_keep_upstreams_rules() {
+    for (fields, expected) in [
+        (json!({"ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 80}]}), vec![]),
+        (json!({"ports": [{"containerPort": 0}]}), vec!["ports[0].containerPort: Required value"]),
+        (
+            json!({"ports": [{"containerPort": 70000, "hostPort": -1}]}),
+            vec![
+                "ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+                "ports[0].hostPort: Invalid value: -1: must be between 1 and 65535, inclusive",
+            ],
+        ),
+        (
+            json!({"ports": [{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]}),
+            vec!["ports[1].name: Duplicate value: \"a\""],
+        ),
+        (
+            json!({"ports": [{"containerPort": 1, "name": "123"}]}),
+            vec!["ports[0].name: Invalid value: \"123\": must contain at least one letter (a-z)"],
+        ),
+        (json!({"env": [{"name": "A", "value": "1"}, {"name": "A"}]}), vec![]),
+        (json!({"env": [{"name": ""}]}), vec!["env[0].name: Required value"]),
+        (
+            json!({"env": [{"name": "a", "value": "x", "valueFrom": {"fieldRef": {}}}]}),
+            vec!["env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty"],
+        ),
+        (
+            json!({"env": [{"name": "a", "valueFrom": {"fieldRef": {}, "secretKeyRef": {}}}]}),
+            vec![
+                "env[0].valueFrom: Invalid value: \"\": may not have more than one field specified at a time",
+            ],
+        ),
+        (json!({"volumeMounts": [{"name": "v", "mountPath": "/x"}]}), vec![]),
+        (
+            json!({"volumeMounts": [{"name": "w", "mountPath": "/x"}]}),
+            vec!["volumeMounts[0].name: Not found: \"w\""],
+        ),
+        (
+            json!({"volumeMounts": [{"name": "v", "mountPath": "/x"}, {"name": "v", "mountPath": "/x"}]}),
+            vec!["volumeMounts[1].mountPath: Invalid value: \"/x\": must be unique"],
+        ),
+        (json!({"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1", "memory": "1Gi"}}}), vec![]),
+        (
+            json!({"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1500m"}}}),
+            vec![
+                "resources.requests: Invalid value: \"1500m\": must be less than or equal to cpu limit of 1",
+            ],
+        ),
+        (
+            json!({"resources": {"limits": {"cpu": "-1"}}}),
+            vec!["resources.limits[cpu]: Invalid value: \"-1\": must be greater than or equal to 0"],
+        ),
+    ] {
+        let expected: Vec<String> =
+            expected.iter().map(|fault| format!("spec.containers[0].{fault}")).collect();
+        assert_eq!(faults(&container(&fields)), expected, "{fields}");
+    }
+}
+
+#[test]
+fn volumes_have_names_and_one_source() {
+    let spec = json!({"containers": [{"name": "a", "image": "i"}], "terminationGracePeriodSeconds": -1, "activeDeadlineSeconds": 0,
+        "volumes": [{"name": "v"}, {"name": "v", "emptyDir": {}}, {"name": "", "secret": {}}, {"name": "w", "configMap": {}, "secret": {}}]});
+    assert_eq!(
+        faults(&spec),
+        [
+            "spec.volumes[1].name: Duplicate value: \"v\"",
+            "spec.volumes[2].name: Required value",
+            "spec.volumes[3].secret: Forbidden: may not specify more than 1 volume type",
+            "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0",
+            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
+        ]
+    );
+}
+
+#[test]
+fn defaults_follow_other_fields() {
+    let policy = |image: &str| {
+        let mut spec = json!({"containers": [{"image": image}]});
+        complete(&mut spec);
+        spec["containers"][0]["imagePullPolicy"].clone()
+    };
+    for (image, expected) in [
+        ("a", "Always"),
+        ("a:latest", "Always"),
+        ("host:5000/a", "Always"),
+        ("a:1", "IfNotPresent"),
+        ("host:5000/a:1", "IfNotPresent"),
+        ("a@sha256:abc", "IfNotPresent"),
+    ] {
+        assert_eq!(policy(image), expected, "{image}");
+    }
+    let mut spec = json!({"serviceAccountName": "s", "volumes": [{"name": "v"}], "hostNetwork": true,
+        "containers": [{"image": "a:1", "imagePullPolicy": "Never", "ports": [{"containerPort": 80}],
+            "resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1"}}}]});
+    complete(&mut spec);
+    defaults::take_host_ports(&mut spec);
+    assert_eq!(
+        spec,
+        json!({"serviceAccountName": "s", "serviceAccount": "s", "volumes": [{"name": "v", "emptyDir": {}}], "hostNetwork": true,
+            "containers": [{"image": "a:1", "imagePullPolicy": "Never", "ports": [{"containerPort": 80, "hostPort": 80}],
+                "resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}}]})
+    );
+}
