@@ -182,7 +182,7 @@ mod tests {
         let mut served = Vec::new();
         for builder in &groups_of(extent).unwrap() {
             for definition in &builder.definitions {
-                Compiled::new(Definition::clone(definition), &fragments).unwrap();
+                Compiled::built_in(Definition::clone(definition), &fragments).unwrap();
                 served.push(format!("{}/{}", definition.group, definition.names.plural));
             }
         }

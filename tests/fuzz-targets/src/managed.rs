@@ -25,7 +25,7 @@ static VERSION: LazyLock<CompiledVersion> = LazyLock::new(|| {
         "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
     });
     let definition = serde_json::from_value(definition).expect("it is a definition");
-    Compiled::new(definition, &Fragments::new()).expect("it compiles").storage().clone()
+    Compiled::built_in(definition, &Fragments::new()).expect("it compiles").storage().clone()
 });
 
 /// `data` is a list: the object's `spec`, the configuration's, and the object's entries.

@@ -25,7 +25,7 @@ fn versions() -> BTreeMap<(String, String), CompiledVersion> {
     let fragments = fixture::fragments();
     let mut versions = BTreeMap::new();
     for definition in fixture::definitions().into_values().filter(|one| one.extensions.protobuf) {
-        let compiled = Compiled::new(definition.clone(), &fragments).unwrap();
+        let compiled = Compiled::built_in(definition.clone(), &fragments).unwrap();
         for version in compiled.versions() {
             let group_version = detectviz_api::GroupVersion::new(&*definition.group, &*version.name);
             versions.insert((group_version.to_string(), definition.names.kind.clone()), version.clone());

@@ -15,7 +15,7 @@ fn style() -> impl Strategy<Value = Style> {
 fn versions() -> Vec<CompiledVersion> {
     let fragments = fixture::fragments();
     let built_in = fixture::definitions().into_values().filter(|definition| definition.extensions.protobuf);
-    let compiled = built_in.map(|definition| Compiled::new(definition, &fragments).unwrap());
+    let compiled = built_in.map(|definition| Compiled::built_in(definition, &fragments).unwrap());
     let built_in: Vec<_> = compiled.flat_map(|compiled| compiled.versions().to_vec()).collect();
     assert!(built_in.len() > 5, "the built-in definitions are read");
     [fixture::version(&properties())].into_iter().chain(built_in).collect()

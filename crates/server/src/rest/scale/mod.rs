@@ -42,7 +42,7 @@ static SCALE: LazyLock<CompiledVersion> = LazyLock::new(|| {
         versions: vec![version],
         extensions: Extensions::default(),
     };
-    let compiled = Compiled::new(definition, &Fragments::new())
+    let compiled = Compiled::built_in(definition, &Fragments::new())
         .expect("our own definition compiles, as the tests of this module show");
     compiled.storage().clone()
 });
