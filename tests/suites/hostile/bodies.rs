@@ -41,7 +41,8 @@ fn with_metadata(metadata: &str, value: &str) -> String {
 }
 
 fn yaml_with(value: &str) -> String {
-    let head = "apiVersion: datasource.detectviz.io/v0alpha1\nkind: DataSource\nmetadata: {name: hostile}\n";
+    let head =
+        "apiVersion: datasource.detectviz.io/v0alpha1\nkind: DataSource\nmetadata: {\"name\":\"hostile\"}\n";
     format!("{head}spec:\n  type: x\n  jsonData:\n    x: {value}\n")
 }
 
@@ -106,7 +107,7 @@ fn keyed() -> Vec<Body> {
         json("a huge key of an annotation", annotations(&pair), INVALID),
         json("a huge key that is unknown", with_metadata(&format!("\"name\":\"hostile\",{pair}"), "1"), ANY),
         json("labels that are none", labels(&keys("-", "\"\"")), INVALID),
-        json("labels of a wrong type", labels(&keys("k", "1")), REFUSED),
+        json("labels of a wrong type", labels(&keys("k", "1")), INVALID),
         json("one key again and again", with(&format!("{{{}}}", full_of("\"k\":1"))), REFUSED),
         json("some keys again and again", with(&format!("{{{}}}", vec!["\"k\":1"; 100_000].join(","))), ANY),
         json("unknown fields", with_metadata(&format!("\"name\":\"hostile\",{}", keys("k", "1")), "1"), ANY),

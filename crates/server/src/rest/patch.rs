@@ -1,6 +1,7 @@
 //! patch: the present state changed by the client's program, then stored like an update.
 
 use bytes::Bytes;
+use detectviz_api::go::quote;
 use detectviz_api::options::{FieldValidation, WriteKind};
 use detectviz_api::{Cause, Status, patch as patches};
 use detectviz_core::http::{Body, Response};
@@ -122,7 +123,7 @@ fn check_type(form: Form<'_>, document: &Value) -> Result<(), Status> {
 fn invalid(value: &str, why: &str) -> Status {
     let cause = Cause {
         reason: "FieldValueInvalid".to_owned(),
-        message: format!("Invalid value: {value:?}: {why}"),
+        message: format!("Invalid value: {}: {why}", quote(value)),
         field: "patch".to_owned(),
     };
     Status::invalid("", "", "", vec![cause])
@@ -134,7 +135,7 @@ fn unknown_members(operations: &Value) -> Vec<String> {
     for (index, operation) in operations.as_array().into_iter().flatten().enumerate() {
         let members = operation.as_object().into_iter().flat_map(serde_json::Map::keys);
         let unknown = members.filter(|name| !matches!(name.as_str(), "op" | "path" | "from" | "value"));
-        found.extend(unknown.map(|name| format!("unknown field {:?}", format!("[{index}].{name}"))));
+        found.extend(unknown.map(|name| format!("unknown field {}", quote(&format!("[{index}].{name}")))));
         if found.len() >= detectviz_schema::decode::MAX_REPORTED {
             break;
         }
