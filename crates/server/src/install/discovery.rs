@@ -17,11 +17,11 @@ const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 /// The resource as an `APIResourceDiscovery`, with its `storageVersionHash`.
 pub(super) fn entry(resource: &Resource) -> Value {
     let names = &resource.definition.names;
-    let whole = !resource.definition.extensions.without_delete_collection;
-    let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| whole || *verb != "deletecollection").collect();
     let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
     let stored = !resource.is_computed();
     let verbs: &[&str] = if stored { &VERBS } else { &COMPUTED_VERBS };
+    let whole = !resource.definition.extensions.without_delete_collection;
+    let verbs: Vec<&&str> = verbs.iter().filter(|verb| whole || **verb != "deletecollection").collect();
     let mut entry = json!({
         "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
         "singularResource": names.singular, "verbs": verbs,
