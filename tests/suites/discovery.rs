@@ -199,7 +199,7 @@ fn legacy_discovery_says_what_kubernetes_says() {
             core["resources"][0],
             json!({
                 "name": "configmaps", "singularName": "configmap", "namespaced": true, "kind": "ConfigMap",
-                "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
+                "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
                 "shortNames": ["cm"], "storageVersionHash": "qFsyl6wFWjQ=",
             })
         );
@@ -210,6 +210,9 @@ fn legacy_discovery_says_what_kubernetes_says() {
                 "verbs": ["get", "patch", "update"],
             })
         );
+        let of_namespaces = json!(["create", "delete", "get", "list", "patch", "update", "watch"]);
+        let namespaces = core["resources"].as_array().unwrap().iter().find(|one| one["name"] == "namespaces");
+        assert_eq!(namespaces.unwrap()["verbs"], of_namespaces, "namespaces go one by one");
         let services = admin.get("/apis/apiregistration.k8s.io/v1").expect(200);
         assert_eq!(services["resources"][0]["categories"], json!(["api-extensions"]));
     });

@@ -15,6 +15,7 @@ mod editions;
 mod etcd;
 mod events;
 mod faults;
+mod garbage;
 mod hostile;
 mod kubectl;
 mod lifecycle;

@@ -166,6 +166,12 @@ pub struct Extensions {
     pub convert: Option<Conversion>,
     /// Where objects come from.
     pub backing: Backing,
+    /// Whether a collection cannot be deleted as a whole.
+    pub without_delete_collection: bool,
+    /// Whether a delete answers with the object instead of a `Status`.
+    pub return_deleted_object: bool,
+    /// Whether nothing depends on the kind's objects, so that a delete never waits for what becomes of dependents.
+    pub without_dependents: bool,
 }
 
 /// The form that objects are stored in: that of a resource, in one of its versions.

@@ -38,8 +38,18 @@ pub fn is_deleting(object: &Value) -> bool {
 
 /// Whether any finalizer holds the object.
 pub fn has_finalizers(object: &Value) -> bool {
-    let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
-    finalizers.is_some_and(|list| !list.is_empty())
+    finalizers(object).next().is_some()
+}
+
+/// The object's finalizers.
+pub fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().map(|finalizer| finalizer.as_str().unwrap_or_default())
+}
+
+/// The seconds that an object which is being deleted is given to end.
+pub fn deletion_grace_seconds(object: &Value) -> Option<i64> {
+    object.pointer("/metadata/deletionGracePeriodSeconds")?.as_i64()
 }
 
 /// `metadata` as a map, made when it is missing or no map; `None` when the object is no map.

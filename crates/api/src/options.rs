@@ -189,24 +189,6 @@ fn why_no_number(fault: &ParseIntError) -> &'static str {
     }
 }
 
-fn dry_run(query: &Query, options: &str) -> Result<bool, Status> {
-    let mut asked = false;
-    for value in query.all("dryRun") {
-        match value {
-            "All" => asked = true,
-            "" => {}
-            other => return Err(unsupported(options, "dryRun", other, "\"All\"")),
-        }
-    }
-    Ok(asked)
-}
-
-fn unsupported(options: &str, field: &str, value: &str, allowed: &str) -> Status {
-    let message = format!("Unsupported value: {value:?}: supported values: {allowed}");
-    let cause = Cause { reason: "FieldValueNotSupported".into(), message, field: field.into() };
-    Status::invalid("meta.k8s.io", options, "", vec![cause])
-}
-
 /// What must hold for a delete to go ahead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -239,9 +221,17 @@ impl DeleteOptions {
     /// # Errors
     /// 400 or 422 with the field at fault.
     pub fn from_query(query: &Query) -> Result<Self, Status> {
-        let propagation_policy = query.get("propagationPolicy").map(str::to_owned);
-        let dry_run = dry_run(query, "DeleteOptions")?.then(|| vec!["All".to_owned()]);
-        let options = Self { propagation_policy, dry_run, ..Self::default() };
+        let text = |key| given(query, key).map(str::to_owned);
+        let (uid, resource_version) = (text("uid"), text("resourceVersion"));
+        let dry_run: Vec<String> = query.all("dryRun").map(str::to_owned).collect();
+        let options = Self {
+            grace_period_seconds: number(query, "gracePeriodSeconds")?,
+            preconditions: (uid.is_some() || resource_version.is_some())
+                .then_some(Preconditions { uid, resource_version }),
+            orphan_dependents: query.get("orphanDependents").map(|_| query.flag("orphanDependents")),
+            propagation_policy: query.get("propagationPolicy").map(str::to_owned),
+            dry_run: (!dry_run.is_empty()).then_some(dry_run),
+        };
         options.check()?;
         Ok(options)
     }
@@ -251,26 +241,45 @@ impl DeleteOptions {
         self.dry_run.as_ref().is_some_and(|values| !values.is_empty())
     }
 
-    /// Checks the values against what is allowed.
+    /// The seconds that the client gives the object to end; a negative number is taken for 1, as upstream takes it.
+    pub fn grace_seconds(&self) -> Option<i64> {
+        self.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds })
+    }
+
+    /// Checks the values against what is allowed; all of it at once.
     ///
     /// # Errors
-    /// 422 with the field at fault.
+    /// 422 with the fields at fault, in the words of upstream's `ValidateDeleteOptions`.
     pub fn check(&self) -> Result<(), Status> {
-        if let Some(policy) = self.propagation_policy.as_deref()
-            && !matches!(policy, "Orphan" | "Background" | "Foreground")
-        {
-            return Err(unsupported(
-                "DeleteOptions",
-                "propagationPolicy",
-                policy,
-                "\"Background\", \"Foreground\", \"Orphan\"",
-            ));
+        let mut causes = Vec::new();
+        if let Some(policy) = self.propagation_policy.as_deref() {
+            if self.orphan_dependents.is_some() {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                let message = format!("Invalid value: {policy:?}: {why}");
+                let (reason, field) = ("FieldValueInvalid".into(), "propagationPolicy".into());
+                causes.push(Cause { reason, message, field });
+            }
+            if !matches!(policy, "Orphan" | "Background" | "Foreground") {
+                let allowed = "\"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+                causes.push(not_supported("propagationPolicy", &format!("{policy:?}"), allowed));
+            }
         }
-        match self.dry_run.iter().flatten().find(|value| *value != "All") {
-            Some(other) => Err(unsupported("DeleteOptions", "dryRun", other, "\"All\"")),
-            None => Ok(()),
+        let dry_run = self.dry_run.as_deref().unwrap_or_default();
+        if dry_run.iter().any(|value| value != "All") {
+            let values: Vec<String> = dry_run.iter().map(|value| format!("{value:?}")).collect();
+            causes.push(not_supported("dryRun", &format!("[]string{{{}}}", values.join(", ")), "\"All\""));
+        }
+        if causes.is_empty() {
+            Ok(())
+        } else {
+            Err(Status::invalid("meta.k8s.io", "DeleteOptions", "", causes))
         }
     }
+}
+
+fn not_supported(field: &str, found: &str, allowed: &str) -> Cause {
+    let message = format!("Unsupported value: {found}: supported values: {allowed}");
+    Cause { reason: "FieldValueNotSupported".into(), message, field: field.into() }
 }
 
 #[cfg(test)]
@@ -370,5 +379,30 @@ mod tests {
         ] {
             assert_eq!(list(query, false).unwrap().exact_version(), exact, "{query}");
         }
+    }
+
+    #[test]
+    fn delete_options_are_read_from_a_query() {
+        let parse = |text: &str| DeleteOptions::from_query(&Query::parse(Some(text)).unwrap());
+        let options = parse("gracePeriodSeconds=-5&propagationPolicy=Foreground&uid=u&dryRun=All").unwrap();
+        assert_eq!((options.grace_seconds(), options.is_dry_run()), (Some(1), true));
+        assert_eq!(options.propagation_policy.as_deref(), Some("Foreground"));
+        assert_eq!(options.preconditions.unwrap().uid.as_deref(), Some("u"));
+        assert_eq!(parse("orphanDependents=false").unwrap().orphan_dependents, Some(false));
+        assert_eq!(parse("gracePeriodSeconds=soon").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn faults_of_delete_options_are_told_at_once_in_upstreams_words() {
+        let parse = |text: &str| DeleteOptions::from_query(&Query::parse(Some(text)).unwrap());
+        let fault = parse("propagationPolicy=Never&orphanDependents=true&dryRun=Some").unwrap_err();
+        assert_eq!(
+            fault.message,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: [propagationPolicy: Invalid value: \"Never\": orphanDependents and \
+             deletionPropagation cannot be both set, propagationPolicy: Unsupported value: \"Never\": supported values: \
+             \"Foreground\", \"Background\", \"Orphan\", \"nil\", dryRun: Unsupported value: []string{\"Some\"}: supported \
+             values: \"All\"]"
+        );
+        assert_eq!((fault.code, fault.details.unwrap().causes.len()), (422, 3));
     }
 }

@@ -153,7 +153,9 @@ impl Serialize for Status {
         if let Some(details) = &self.details {
             map.serialize_entry("details", details)?;
         }
-        map.serialize_entry("code", &self.code)?;
+        if self.code != 0 {
+            map.serialize_entry("code", &self.code)?;
+        }
         map.end()
     }
 }
@@ -185,7 +187,8 @@ impl Status {
         let mut status = Self::failure(Reason::InternalError, "");
         status.status = "Success".to_owned();
         status.reason.clear();
-        status.code = 200;
+        // Upstream's has none.
+        status.code = 0;
         status.details = Some(Box::new(Details { uid: uid.to_owned(), ..about(group, resource, name) }));
         status
     }

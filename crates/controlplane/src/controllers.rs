@@ -2,11 +2,14 @@
 //! should be, and writes the difference; a pass that failed is tried again.
 
 mod apiservices;
+mod garbage;
 mod leader;
+mod metadata;
 mod namespace;
 mod namespaced;
 mod remote_conditions;
 mod retry;
+mod served;
 mod system_namespaces;
 mod write;
 
@@ -47,6 +50,7 @@ pub fn start_controllers(
     let catalog = Arc::clone(catalog);
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
         namespace::start(context, loopback, &catalog);
+        garbage::start(context, loopback, &catalog);
         apiservices::start(context, loopback, &catalog);
         remote_conditions::start(context, loopback, obstacles);
         kept.iter().for_each(|kept| namespaced::start(context, loopback, kept));

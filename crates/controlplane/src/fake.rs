@@ -1,14 +1,17 @@
-//! A server in memory for the tests of controllers: create, update, delete, list and watch, with the real strategies.
+//! A server in memory for the tests of controllers: create, update, merge patch, delete, list and watch, with the real
+//! strategies and the real rules of deletion.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use detectviz_api::definition::Backing;
+use detectviz_api::options::DeleteOptions;
 use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::{Reason, RequestInfo, Status, Verb, meta};
 use detectviz_core::catalog::{GroupVersionEntry, Owner};
 use detectviz_core::http::{Body, BoxError, Request, Response};
 use detectviz_core::informer::{self, Objects};
 use detectviz_core::{Catalog, Loopback};
+use detectviz_server::rest::{Ending, end};
 use http_body::Frame;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -26,6 +29,8 @@ pub(crate) struct Fake(Arc<State>);
 
 struct State {
     objects: Mutex<BTreeMap<Key, Value>>,
+    /// Every change: its revision, where it was, and the event.
+    log: Mutex<Vec<(u64, Key, Value)>>,
     revision: watch::Sender<u64>,
     /// How many of the next writes fail.
     failures: Mutex<usize>,
@@ -43,7 +48,7 @@ pub(crate) fn catalog() -> Arc<Catalog> {
         for gv in builder.group_versions() {
             let resources = builder.definitions.iter().map(|definition| {
                 let verbs: &[&str] = match definition.extensions.backing {
-                    Backing::Stored => &["create", "delete", "get", "list", "update", "watch"],
+                    Backing::Stored => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
                     Backing::Computed => &["create"],
                 };
                 let stored = definition.stored_form().map(|form| format!("{}/{}", form.api_version(), form.kind));
@@ -63,8 +68,8 @@ pub(crate) fn catalog() -> Arc<Catalog> {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let (objects, failures, down) = Default::default();
-        Self(Arc::new(State { objects, failures, down, revision: watch::channel(1).0 }))
+        let (objects, log, failures, down) = Default::default();
+        Self(Arc::new(State { objects, log, failures, down, revision: watch::channel(1).0 }))
     }
 
     pub(crate) fn loopback(&self) -> Arc<dyn Loopback> {
@@ -115,25 +120,37 @@ impl Fake {
 
     fn list(&self, at: &ResourceInfo) -> Vec<Value> {
         let objects = self.0.objects.lock().unwrap();
-        let (group, plural) = (&*at.gvr.group, &*at.gvr.resource);
-        let is_inside = |key: &Key| {
-            (key.0.as_str(), key.1.as_str()) == (group, plural)
-                && (at.namespace.is_empty() || key.2 == at.namespace)
-        };
-        objects.iter().filter(|(key, _)| is_inside(key)).map(|(_, object)| object.clone()).collect()
+        objects.iter().filter(|(key, _)| is_inside(key, at)).map(|(_, object)| object.clone()).collect()
     }
 
     fn put(&self, key: Key, mut object: Value) -> Value {
+        let mut objects = self.0.objects.lock().unwrap();
         let revision = self.revision() + 1;
         object["metadata"]["resourceVersion"] = revision.to_string().into();
-        self.0.objects.lock().unwrap().insert(key, object.clone());
+        let kind = if objects.contains_key(&key) { "MODIFIED" } else { "ADDED" };
+        let event = json!({"type": kind, "object": object});
+        self.0.log.lock().unwrap().push((revision, key.clone(), event));
+        objects.insert(key, object.clone());
         self.0.revision.send_replace(revision);
         object
     }
 
     fn remove(&self, key: &Key) {
-        self.0.objects.lock().unwrap().remove(key);
-        self.0.revision.send_modify(|revision| *revision += 1);
+        let mut objects = self.0.objects.lock().unwrap();
+        let Some(mut object) = objects.remove(key) else { return };
+        let revision = self.revision() + 1;
+        object["metadata"]["resourceVersion"] = revision.to_string().into();
+        let event = json!({"type": "DELETED", "object": object});
+        self.0.log.lock().unwrap().push((revision, key.clone(), event));
+        self.0.revision.send_replace(revision);
+    }
+
+    /// The events of a collection after `version`, and the version up to which these are all.
+    fn events(&self, at: &ResourceInfo, version: u64) -> (Vec<Value>, u64) {
+        let log = self.0.log.lock().unwrap();
+        let new = log[log.partition_point(|(revision, ..)| *revision <= version)..].iter();
+        let inside = new.filter(|(_, key, _)| is_inside(key, at)).map(|(_, _, event)| event.clone());
+        (inside.collect(), log.last().map_or(version, |(revision, ..)| *revision))
     }
 
     fn create(&self, at: &ResourceInfo, mut object: Value) -> Result<Value, Status> {
@@ -154,6 +171,9 @@ impl Fake {
             return Err(Status::invalid(group, plural, &name, causes));
         }
         object["metadata"]["uid"] = format!("uid-{}", self.revision()).into();
+        if !at.namespace.is_empty() && plural != "namespaces" {
+            object["metadata"]["namespace"] = at.namespace.as_str().into();
+        }
         Ok(self.put(key, object))
     }
 
@@ -185,17 +205,39 @@ impl Fake {
         Ok(self.put(key, new))
     }
 
-    fn delete(&self, at: &ResourceInfo) -> Result<Value, Status> {
-        let (key, mut object) = self.existing(at)?;
+    fn patch(&self, at: &ResourceInfo, patch: &[u8]) -> Result<Value, Status> {
+        let (_, mut object) = self.existing(at)?;
+        detectviz_api::patch::merge_patch(&mut object, patch)?;
+        self.update(at, object)
+    }
+
+    fn delete(&self, at: &ResourceInfo, options: &DeleteOptions) -> Result<Value, Status> {
+        let (key, object) = self.existing(at)?;
         let rules = strategy(&at.gvr.group, &at.gvr.resource);
         rules.check_delete(&object)?;
-        if !rules.is_held(&object) {
-            self.remove(&key);
-            return Ok(object);
+        let wanted = options.preconditions.clone().unwrap_or_default();
+        let differs = |wanted: Option<String>, found: &str| wanted.is_some_and(|wanted| wanted != found);
+        if differs(wanted.uid, meta::uid(&object))
+            || differs(wanted.resource_version, meta::resource_version(&object))
+        {
+            return Err(Status::conflict(&at.gvr.group, &at.gvr.resource, &at.name, "another is meant"));
         }
-        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-        rules.prepare_delete(&mut object);
-        Ok(self.put(key, object))
+        match end(&*rules, true, &object, options, time::OffsetDateTime::now_utc()) {
+            Ending::Gone(object) => {
+                self.remove(&key);
+                Ok(object)
+            }
+            Ending::Marked(object) => Ok(self.put(key, object)),
+            Ending::Pending => Ok(object),
+        }
+    }
+
+    fn delete_collection(&self, at: &ResourceInfo, options: &DeleteOptions) -> Result<Value, Status> {
+        let items = self.list(at);
+        for item in &items {
+            self.delete(&ResourceInfo { name: meta::name(item).to_owned(), ..at.clone() }, options)?;
+        }
+        Ok(json!({"metadata": {}, "items": items}))
     }
 
     fn existing(&self, at: &ResourceInfo) -> Result<(Key, Value), Status> {
@@ -218,6 +260,7 @@ impl Fake {
             }
         }
         let object = || serde_json::from_slice(body).unwrap();
+        let options = || serde_json::from_slice(body).unwrap_or_default();
         match info.verb {
             Verb::Get => self.existing(at).map(|(_, object)| object),
             Verb::List => {
@@ -226,10 +269,17 @@ impl Fake {
             }
             Verb::Create => self.create(at, object()),
             Verb::Update => self.update(at, object()),
-            Verb::Delete => self.delete(at),
+            Verb::Patch => self.patch(at, body),
+            Verb::Delete => self.delete(at, &options()),
+            Verb::DeleteCollection => self.delete_collection(at, &options()),
             _ => Err(Status::method_not_allowed()),
         }
     }
+}
+
+fn is_inside(key: &Key, at: &ResourceInfo) -> bool {
+    (key.0.as_str(), key.1.as_str()) == (&*at.gvr.group, &*at.gvr.resource)
+        && (at.namespace.is_empty() || key.2 == at.namespace)
 }
 
 fn resource(path: &str) -> ResourceInfo {
@@ -248,7 +298,8 @@ impl Loopback for Fake {
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), parts.uri.query()).unwrap();
         if info.verb == Verb::Watch {
             let version: u64 = info.query.get("resourceVersion").unwrap().parse().unwrap();
-            return Response::new(Body::stream(UntilChange::new(self.0.revision.subscribe(), version)));
+            let watching = Watching::new(self.clone(), info.resource.unwrap(), version);
+            return Response::new(Body::stream(watching));
         }
         let body = body.collect(1 << 20).await.unwrap();
         let (code, bytes) = match self.answer(&info, &body) {
@@ -259,18 +310,29 @@ impl Loopback for Fake {
     }
 }
 
-/// A watch that carries no events but ends at the next change, whereupon the follower lists again.
-struct UntilChange(Pin<Box<dyn Future<Output = ()> + Send>>);
+/// A watch, which does not end by itself.
+struct Watching {
+    fake: Fake,
+    at: ResourceInfo,
+    version: u64,
+    change: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
-impl UntilChange {
-    fn new(mut revisions: watch::Receiver<u64>, version: u64) -> Self {
-        Self(Box::pin(async move {
+impl Watching {
+    fn new(fake: Fake, at: ResourceInfo, version: u64) -> Self {
+        let change = Self::change(&fake, version);
+        Self { fake, at, version, change }
+    }
+
+    fn change(fake: &Fake, version: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut revisions = fake.0.revision.subscribe();
+        Box::pin(async move {
             let _ = revisions.wait_for(|revision| *revision > version).await;
-        }))
+        })
     }
 }
 
-impl http_body::Body for UntilChange {
+impl http_body::Body for Watching {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -278,7 +340,15 @@ impl http_body::Body for UntilChange {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        ready!(self.0.as_mut().poll(cx));
-        Poll::Ready(None)
+        loop {
+            ready!(self.change.as_mut().poll(cx));
+            let (events, version) = self.fake.events(&self.at, self.version);
+            self.version = version;
+            self.change = Self::change(&self.fake, version);
+            if !events.is_empty() {
+                let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+                return Poll::Ready(Some(Ok(Frame::data(lines.into()))));
+            }
+        }
     }
 }

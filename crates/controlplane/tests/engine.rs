@@ -146,14 +146,17 @@ async fn a_namespace_lives_and_goes_with_what_is_in_it() {
             let found = namespace.and_then(|ns| condition::find(ns, "NamespaceFinalizersRemaining"));
             found.is_some_and(|(status, reason, message)| {
                 (status, reason) == ("True", "SomeFinalizersRemain")
-                    && message.contains("example.org/hold: 1")
+                    && message.contains("example.org/hold in 1 resource instances")
             })
         })
         .await;
     let waiting = client.get("/api/v1/namespaces/a").await.unwrap();
     assert_eq!(waiting["status"]["phase"], "Terminating");
     let remaining = condition::find(&waiting, "NamespaceContentRemaining").unwrap();
-    assert_eq!(remaining, ("True", "SomeResourcesRemain", "objects remain: configmaps: 1"));
+    assert_eq!(
+        remaining,
+        ("True", "SomeResourcesRemain", "Some resources are remaining: configmaps. has 1 resource instances")
+    );
     held["metadata"]["finalizers"] = json!([]);
     held["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     client.update(&format!("{maps}/held"), &held).await.unwrap();

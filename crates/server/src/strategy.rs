@@ -50,7 +50,7 @@ pub trait Strategy: Send + Sync {
         Ok(())
     }
 
-    /// Changes an object whose deletion begins, but which something still holds.
+    /// Changes an object that is deleted, but which something still holds. Each delete comes by here.
     fn prepare_delete(&self, object: &mut Value) {
         let _ = object;
     }

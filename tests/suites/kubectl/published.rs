@@ -91,6 +91,9 @@ fn resources_are_filtered_by_what_discovery_says_of_them() {
         assert_eq!(resources(&server, "--verbs=create"), all);
         assert_eq!(resources(&server, "--verbs=create,delete,get,list,patch,update,watch"), STORED);
         assert!(resources(&server, "--verbs=fly").is_empty());
+        let whole = resources(&server, "--verbs=deletecollection");
+        let expected: Vec<_> = STORED.into_iter().filter(|name| *name != "namespaces").collect();
+        assert_eq!(whole, expected);
         let cluster = [
             "apiservices.apiregistration.k8s.io",
             "dataplaneservices.aggregation.grafana.app",
@@ -105,8 +108,8 @@ fn resources_are_filtered_by_what_discovery_says_of_them() {
         let wide = server.kubectl("api-resources -o wide").ok();
         let row = wide.lines().find(|line| line.starts_with("configmaps")).unwrap();
         let verbs = match server.line() {
-            Line::Current => "create,delete,get,list,patch,update,watch",
-            Line::Old => "[create delete get list patch update watch]",
+            Line::Current => "create,delete,deletecollection,get,list,patch,update,watch",
+            Line::Old => "[create delete deletecollection get list patch update watch]",
         };
         assert!(row.contains(verbs), "{row}");
     });

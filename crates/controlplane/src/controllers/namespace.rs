@@ -4,41 +4,33 @@
 //! What is in the way is also remembered, and until it is gone it alone is asked for: a namespace that is stuck for days
 //! costs one read at a time, however many kinds there are.
 
+mod empty;
 mod found;
 
-use detectviz_api::{GroupVersion, Reason, Status, meta};
+use detectviz_api::{Status, meta};
 use detectviz_core::informer::{Informer, Objects};
 use detectviz_core::{Catalog, Loopback, RunContext};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use self::found::{Found, is_absent};
+use self::empty::is_absent;
+use self::found::Found;
+use super::metadata::in_time;
 use super::retry::Pace;
-use super::write::{delete, edit, segment};
+use super::served::Resources;
+use super::write::edit;
 use crate::strategies::namespaces::FINALIZER;
 
-/// Objects a page of a list.
-const PAGE: usize = 500;
-/// Pages a sweep: a backend whose list has no end cannot hold up the others.
-const PAGES: usize = 1000;
-/// Deletes under way at once: enough to share the store's syncs.
-const CONCURRENT_DELETES: usize = 32;
 /// Namespaces that are worked on at once, so that one does not wait for the slow backend of another.
 const CONCURRENT_NAMESPACES: usize = 8;
-/// How often a namespace is swept before others have their turn.
-const SWEEPS: usize = 3;
-/// How long a backend may take for one answer before it counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Follows the namespaces and empties those that are to go.
 pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
     let mut namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
     let (loopback, catalog) = (Arc::clone(loopback), Arc::clone(catalog));
-    let mut controller = Controller { loopback, catalog, held: BTreeMap::new() };
+    let (resources, held) = Default::default();
+    let mut controller = Controller { loopback, catalog, resources, held };
     context.spawn(async move {
         namespaces.synced().await;
         let mut pace = Pace::new();
@@ -52,6 +44,8 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog:
 struct Controller {
     loopback: Arc<dyn Loopback>,
     catalog: Arc<Catalog>,
+    /// What is served, as it was when the pass began.
+    resources: Resources,
     /// What keeps each terminating namespace, by the namespace's name.
     held: BTreeMap<String, Obstruction>,
 }
@@ -71,6 +65,7 @@ impl Controller {
         let terminating: Vec<&Arc<Value>> =
             namespaces.values().filter(|namespace| is_ours(namespace)).collect();
         let names: BTreeSet<&str> = terminating.iter().map(|namespace| meta::name(namespace)).collect();
+        self.resources.refresh(&self.catalog);
         self.held.retain(|name, _| names.contains(name.as_str()));
         let this = &*self;
         let release = |namespace: &Arc<Value>| {
@@ -92,11 +87,11 @@ impl Controller {
         {
             return Some(known.clone());
         }
-        let found = self.empty(name).await;
+        let found = self.empty(namespace, name).await;
         let obstruction = found.obstruction();
-        let path = format!("/api/v1/namespaces/{name}");
+        let path = path_of(name);
         let written = match obstruction {
-            Some(_) => self.tell(&path, namespace, &found).await,
+            Some(_) => self.tell(namespace, name, &found).await,
             None => finalize(&*self.loopback, &path, namespace).await,
         };
         obstruction.or_else(|| Some(Obstruction::Refusal { path, why: written.err()?.message }))
@@ -112,9 +107,9 @@ impl Controller {
     }
 
     /// Writes what was found into the namespace's conditions. What was refused is told again when it changes.
-    async fn tell(&self, path: &str, namespace: &Value, found: &Found) -> Result<(), Status> {
+    async fn tell(&self, namespace: &Value, name: &str, found: &Found) -> Result<(), Status> {
         let change = |now: &mut Value| meta::uid(now) == meta::uid(namespace) && found.tell(now);
-        edit(&*self.loopback, path, "/status", namespace, change).await
+        edit(&*self.loopback, &path_of(name), "/status", namespace, change).await
     }
 
     /// Logs each obstruction once, when it comes up.
@@ -137,68 +132,13 @@ impl Controller {
         self.held.insert(namespace, obstruction);
     }
 
-    /// Deletes what is in the namespace, and tells what stays.
-    async fn empty(&self, namespace: &str) -> Found {
-        let mut found = self.find(namespace).await;
-        for _ in 1..SWEEPS {
-            let undeleted = found.take_undeleted();
-            if undeleted.is_empty() {
-                break;
-            }
-            let refused = self.delete_all(undeleted).await;
-            found = self.find(namespace).await;
-            found.refused.extend(refused);
-        }
-        found
-    }
-
-    /// Deletes objects, given as collection and path; returns the refusals.
-    async fn delete_all(&self, objects: Vec<(String, String)>) -> Vec<(String, Status)> {
-        let delete = |(collection, path): (String, String)| async move {
-            in_time(delete(&*self.loopback, &path)).await.err().map(|refusal| (collection, refusal))
-        };
-        let deletes = stream::iter(objects).map(delete).buffer_unordered(CONCURRENT_DELETES);
-        deletes.filter_map(std::future::ready).collect().await
-    }
-
-    async fn find(&self, namespace: &str) -> Found {
-        let mut found = Found::default();
-        for (gv, resource) in collections(&self.catalog) {
-            let collection = format!("{}/namespaces/{namespace}/{resource}", gv.path());
-            if let Err(refusal) = self.find_in(&collection, &mut found).await
-                && !is_absent(&refusal)
-            {
-                found.refused.insert(collection, refusal);
-            }
-        }
-        found
-    }
-
-    async fn find_in(&self, collection: &str, found: &mut Found) -> Result<(), Status> {
-        let mut from = String::new();
-        for _ in 0..PAGES {
-            let page = self.get(&format!("{collection}?limit={PAGE}{from}")).await?;
-            for item in page["items"].as_array().into_iter().flatten() {
-                found.add(collection, item);
-            }
-            match meta::field(&page, "continue") {
-                "" => return Ok(()),
-                next => from = format!("&continue={}", segment(next)),
-            }
-        }
-        Err(Status::internal("list objects: too many pages"))
-    }
-
     async fn get(&self, path: &str) -> Result<Value, Status> {
         in_time(self.loopback.get(path)).await
     }
 }
 
-/// The answer, or that there was none in time.
-async fn in_time<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    let late =
-        |_| Err(Status::failure(Reason::Timeout, format!("no answer within {} s", PATIENCE.as_secs())));
-    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(late)
+fn path_of(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}")
 }
 
 /// Whether the namespace is to go and waits for this controller.
@@ -217,37 +157,6 @@ async fn finalize(loopback: &dyn Loopback, path: &str, namespace: &Value) -> Res
         is_same
     })
     .await
-}
-
-/// Every resource that has objects in namespaces to delete, whoever serves it, in one of its versions; of those that show
-/// the same objects the first.
-fn collections(catalog: &Catalog) -> Vec<(GroupVersion, String)> {
-    let snapshot = catalog.snapshot();
-    let mut seen = BTreeSet::new();
-    let mut collections = Vec::new();
-    for (gv, _) in snapshot.group_versions() {
-        let document = snapshot.resource_list(gv);
-        let list: Value =
-            document.and_then(|document| serde_json::from_slice(&document.bytes).ok()).unwrap_or_default();
-        let resources = list["resources"].as_array().into_iter().flatten();
-        for resource in resources.filter(|resource| has_objects(resource)) {
-            let name = resource["name"].as_str().unwrap_or_default();
-            // The same hash means that they are stored as the same kind: the same objects, if they are called the same.
-            let stored = resource["storageVersionHash"].as_str().unwrap_or(&gv.group);
-            if seen.insert((stored.to_owned(), name.to_owned())) {
-                collections.push((gv.clone(), name.to_owned()));
-            }
-        }
-    }
-    collections
-}
-
-/// Whether `resource`, of an `APIResourceList`, has objects in namespaces that can be listed and deleted.
-fn has_objects(resource: &Value) -> bool {
-    let verbs = resource["verbs"].as_array();
-    let can = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|have| have == verb));
-    let is_object = resource["name"].as_str().is_some_and(|name| !name.contains('/'));
-    resource["namespaced"] == true && is_object && can("list") && can("delete")
 }
 
 #[cfg(test)]
@@ -349,12 +258,24 @@ mod tests {
         loopback.create(MAPS, &json!({"metadata": {"name": "c"}})).await.unwrap();
         fake.take_down(Some("example.org"));
         loopback.delete("/api/v1/namespaces/a").await.unwrap();
-        fake.until(|fake| says(fake, FAILURE, "True", "things.example.org/v1: backend is down")).await;
+        let down = "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: \
+            example.org/v1: backend is down";
+        fake.until(|fake| says(fake, FAILURE, "True", down)).await;
         assert!(fake.object(&format!("{MAPS}/c")).is_none(), "what can be deleted is");
 
         fake.take_down(None);
-        fake.until(|fake| says(fake, "NamespaceContentRemaining", "True", "things.example.org/v1: 1")).await;
-        assert!(says(&fake, "NamespaceFinalizersRemaining", "True", "mine: 1"));
+        fake.until(|fake| {
+            says(
+                fake,
+                "NamespaceContentRemaining",
+                "True",
+                "Some resources are remaining: things.example.org has 1 resource instances",
+            )
+        })
+        .await;
+        let waits = "Some content in the namespace has finalizers remaining: mine in 1 resource instances";
+        assert!(says(&fake, "NamespaceFinalizersRemaining", "True", waits));
+        assert!(says(&fake, "NamespaceDeletionGroupVersionParsingFailure", "False", "All legacy kube types"));
         assert!(says(&fake, FAILURE, "False", ""));
         let mut object = fake.object(&format!("{things}/t")).unwrap();
         object["metadata"]["finalizers"] = json!([]);
@@ -365,7 +286,11 @@ mod tests {
 
     #[test]
     fn only_namespaced_stored_resources_are_emptied() {
-        let names: Vec<_> = collections(&catalog()).into_iter().map(|(_, name)| name).collect();
+        let mut resources = Resources::default();
+        resources.refresh(&catalog());
+        let (loopback, held) = (Fake::new().loopback(), BTreeMap::new());
+        let controller = Controller { loopback, catalog: catalog(), resources, held };
+        let names: Vec<_> = controller.collections().into_iter().map(|served| served.resource).collect();
         assert_eq!(
             names,
             [

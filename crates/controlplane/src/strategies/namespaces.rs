@@ -45,8 +45,12 @@ impl Strategy for Namespaces {
         };
     }
 
+    /// Nobody counts the seconds of a namespace.
     fn prepare_delete(&self, object: &mut Value) {
         set_phase(object, "Terminating");
+        if let Some(metadata) = meta::of_mut(object) {
+            metadata.remove("deletionGracePeriodSeconds");
+        }
     }
 
     fn is_held(&self, object: &Value) -> bool {

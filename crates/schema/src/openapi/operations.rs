@@ -32,6 +32,7 @@ enum Action {
     Replace,
     Patch,
     Delete,
+    DeleteCollection,
 }
 
 /// A path of a resource.
@@ -53,7 +54,7 @@ const SCALE: &str = "scale";
 /// The name of the component of `Scale`.
 pub(super) const SCALE_COMPONENT: &str = "io.k8s.api.autoscaling.v1.Scale";
 
-const COLLECTION: &[Action] = &[Action::List, Action::Create];
+const COLLECTION: &[Action] = &[Action::List, Action::Create, Action::DeleteCollection];
 const OBJECT: &[Action] = &[Action::Read, Action::Replace, Action::Patch, Action::Delete];
 const SUBRESOURCE: &[Action] = &[Action::Read, Action::Replace, Action::Patch];
 
@@ -135,7 +136,7 @@ impl<'a> Resource<'a> {
             return vec![place(collection, &[Action::Create], &within, scoped, "")];
         }
         let mut places = vec![
-            place(collection, COLLECTION, &within, scoped, ""),
+            place(collection, &COLLECTION[..self.collection_actions()], &within, scoped, ""),
             place(object.clone(), OBJECT, &named, scoped, ""),
         ];
         if namespaced {
@@ -152,6 +153,11 @@ impl<'a> Resource<'a> {
         places
             .extend(others.map(|name| place(format!("{object}/{name}"), SUBRESOURCE, &named, scoped, name)));
         places
+    }
+
+    /// How many of [`COLLECTION`] there are: not every collection can be deleted as a whole.
+    fn collection_actions(&self) -> usize {
+        COLLECTION.len() - usize::from(self.published.definition.extensions.without_delete_collection)
     }
 
     /// The group and version as operation ids say them: `CoreV1`, `ServiceGrafanaAppV0alpha1`.
@@ -174,7 +180,7 @@ impl<'a> Resource<'a> {
     fn operation(&self, action: Action, place: &Place) -> Value {
         let mut operation = json!({
             "description": action.description(&self.names().kind, place),
-            "operationId": format!("{}{}{}", action.verb(), place.subject, capitalized(place.subresource)),
+            "operationId": self.operation_id(action, place),
             "tags": [self.tag()],
             "parameters": action.query().parameters(),
             "responses": self.responses(action, place),
@@ -185,6 +191,17 @@ impl<'a> Resource<'a> {
             operation["requestBody"] = body;
         }
         operation
+    }
+
+    fn operation_id(&self, action: Action, place: &Place) -> String {
+        let subject = match action {
+            // `deleteCoreV1CollectionNamespacedConfigMap`
+            Action::DeleteCollection => {
+                place.subject.replacen(&self.title(), &format!("{}Collection", self.title()), 1)
+            }
+            _ => place.subject.clone(),
+        };
+        format!("{}{subject}{}", action.verb(), capitalized(place.subresource))
     }
 
     fn tag(&self) -> String {
@@ -200,7 +217,7 @@ impl<'a> Resource<'a> {
             Action::List | Action::Read => return None,
             Action::Create | Action::Replace => (self.encoded(&self.reference_at(place)), true),
             Action::Patch => (content(self.patches(), &shared("Patch")), true),
-            Action::Delete => (self.encoded(&shared("DeleteOptions")), false),
+            Action::Delete | Action::DeleteCollection => (self.encoded(&shared("DeleteOptions")), false),
         };
         Some(json!({"content": content, "required": required}))
     }
@@ -215,7 +232,7 @@ impl<'a> Resource<'a> {
     fn responses(&self, action: Action, place: &Place) -> Value {
         let success = match action {
             Action::List => self.list_content(),
-            Action::Delete => content(&[JSON], &shared("Status")),
+            Action::Delete | Action::DeleteCollection => content(&[JSON], &shared("Status")),
             _ => self.encoded(&self.reference_at(place)),
         };
         let mut responses = json!({
@@ -285,7 +302,7 @@ impl Action {
             Self::Create => "post",
             Self::Replace => "put",
             Self::Patch => "patch",
-            Self::Delete => "delete",
+            Self::Delete | Self::DeleteCollection => "delete",
         }
     }
 
@@ -293,6 +310,7 @@ impl Action {
     const fn name(self) -> &'static str {
         match self {
             Self::List => "list",
+            Self::DeleteCollection => "deletecollection",
             other => other.method(),
         }
     }
@@ -305,7 +323,7 @@ impl Action {
             Self::Read => "read",
             Self::Replace => "replace",
             Self::Patch => "patch",
-            Self::Delete => "delete",
+            Self::Delete | Self::DeleteCollection => "delete",
         }
     }
 
@@ -316,6 +334,7 @@ impl Action {
             Self::Patch => Query::Patch,
             Self::Read => Query::None,
             Self::Delete => Query::Delete,
+            Self::DeleteCollection => Query::DeleteCollection,
         }
     }
 
@@ -331,6 +350,7 @@ impl Action {
             Self::Replace => format!("Replace {object}."),
             Self::Patch => format!("Change parts of {object}."),
             Self::Delete => format!("Delete {object}."),
+            Self::DeleteCollection => format!("Delete objects of kind {kind}."),
         }
     }
 }

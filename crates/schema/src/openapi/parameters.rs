@@ -10,6 +10,7 @@ pub(super) enum Query {
     Write,
     Patch,
     Delete,
+    DeleteCollection,
 }
 
 /// Name, type and meaning.
@@ -48,14 +49,18 @@ const DELETE: &[Parameter] = &[
 impl Query {
     /// The parameters, as an operation lists them.
     pub(super) fn parameters(self) -> Value {
-        let (parameters, more) = match self {
-            Self::None => (&[] as &[_], None),
-            Self::List => (LIST, None),
-            Self::Write => (WRITE, None),
-            Self::Patch => (WRITE, Some(FORCE)),
-            Self::Delete => (DELETE, None),
+        let (parameters, more): (&[Parameter], &[Parameter]) = match self {
+            Self::None => (&[], &[]),
+            Self::List => (LIST, &[]),
+            Self::Write => (WRITE, &[]),
+            Self::Patch => (WRITE, &[FORCE]),
+            Self::Delete => (DELETE, &[]),
+            Self::DeleteCollection => (LIST, DELETE),
         };
-        parameters.iter().chain(&more).map(in_query).collect()
+        // What only a watch has is not asked of a deletion.
+        let is_of_watches = |name: &str| matches!(name, "allowWatchBookmarks" | "watch");
+        let fits = |name: &str| self != Self::DeleteCollection || !is_of_watches(name);
+        parameters.iter().filter(|(name, ..)| fits(name)).chain(more).map(in_query).collect()
     }
 }
 

@@ -124,10 +124,12 @@ fn core_paths_are_those_of_upstream() {
         ("/api/v1/configmaps", "get", "listCoreV1ConfigMapForAllNamespaces"),
         ("/api/v1/namespaces/{namespace}/configmaps", "post", "createCoreV1NamespacedConfigMap"),
         ("/api/v1/namespaces/{name}", "delete", "deleteCoreV1Namespace"),
+        ("/api/v1/namespaces/{namespace}/configmaps", "delete", "deleteCoreV1CollectionNamespacedConfigMap"),
         ("/api/v1/namespaces/{name}/status", "patch", "patchCoreV1NamespaceStatus"),
     ] {
         assert_eq!(ids(path, method), id);
     }
+    assert!(document["paths"]["/api/v1/namespaces"]["delete"].is_null(), "namespaces go one by one");
 }
 
 /// What kubectl's `QueryParamVerifierV3` and its apply patcher look for.

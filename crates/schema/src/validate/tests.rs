@@ -438,9 +438,11 @@ fn quantities_are_texts_and_maps_of_them_have_one_form() {
     let mut object = json!({"one": 0.5, "map": {"cpu": 1, "a": "1000m", "b": "1024Mi", "c": " 1u "}});
     assert_eq!(version.admit(&mut object), Admitted::default());
     assert_eq!(object, json!({"one": "0.5", "map": {"cpu": "1", "a": "1", "b": "1Gi", "c": "1m"}}));
-    let causes = version.admit(&mut json!({"one": "x", "map": {"a": "1Zi", "b": true}})).causes;
-    assert_eq!(
-        causes.iter().map(|cause| cause.field.as_str()).collect::<Vec<_>>(),
-        ["map.a", "map.b", "one"]
+    let refused = version.admit(&mut json!({"one": "1Zi"})).mistyped.unwrap();
+    assert!(refused.contains("quantities must match the regular expression '^([+-]?[0-9.]+)"), "{refused}");
+    let refused = version.admit(&mut json!({"map": {"b": true}})).mistyped.unwrap();
+    assert!(
+        refused.ends_with("cannot unmarshal bool into Go struct field Widget.map of type resource.Quantity"),
+        "{refused}"
     );
 }

@@ -11,7 +11,7 @@ use crate::resource::Resource;
 /// What can be done with an answer.
 const COMPUTED_VERBS: [&str; 1] = ["create"];
 /// In the order of the alphabet, as clients see them upstream.
-const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 /// The resource as an `APIResourceDiscovery`, with its `storageVersionHash`.
@@ -20,6 +20,8 @@ pub(super) fn entry(resource: &Resource) -> Value {
     let response = json!({"group": resource.gvr.group, "version": resource.gvr.version, "kind": names.kind});
     let stored = !resource.is_computed();
     let verbs: &[&str] = if stored { &VERBS } else { &COMPUTED_VERBS };
+    let whole = !resource.definition.extensions.without_delete_collection;
+    let verbs: Vec<&&str> = verbs.iter().filter(|verb| whole || **verb != "deletecollection").collect();
     let mut entry = json!({
         "resource": names.plural, "responseKind": response, "scope": resource.definition.scope,
         "singularResource": names.singular, "verbs": verbs,

@@ -1,12 +1,14 @@
 //! delete: at once when nothing holds the object, else marked, and gone with its last hold.
 
 use detectviz_api::options::DeleteOptions;
-use detectviz_api::{Status, meta, timestamp};
+use detectviz_api::{Status, meta};
 use detectviz_core::http::{Body, Response};
 use detectviz_storage::{Compare, KeyValue, Op, TxnOutcome};
 use http::StatusCode;
 use serde_json::Value;
+use time::OffsetDateTime;
 
+use super::ending::Ending;
 use super::object::{parsed, stored, versioned};
 use super::output::Output;
 use super::{Call, store_fault};
@@ -15,41 +17,80 @@ use crate::admission::{Operation, Options};
 pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
     let output = call.output()?;
     let options = call.delete_options(body).await?;
-    let name = call.info().name.clone();
-    let mut current = call.present(&name).await?;
-    loop {
-        let object = parsed(&call.resource, &current)?;
-        call.check_delete(&object, &options).await?;
-        let marked = call.marked(&object);
-        if options.is_dry_run() {
-            return call.deleted(&output, &object, marked);
-        }
-        match call.store_delete(&current, marked.as_ref()).await? {
-            Ok(revision) => {
-                let marked = marked.map(|object| versioned(object, revision));
-                return call.deleted(&output, &object, marked);
-            }
-            Err(now) => current = now,
-        }
-    }
+    let current = call.present(&call.info().name).await?;
+    let deleted = call.end_object(current, &options).await?;
+    call.deleted(&output, &options, deleted)
+}
+
+/// What a delete came to.
+pub(super) struct Deleted {
+    /// The object as it is now, or was last.
+    object: Value,
+    /// Whether it is gone.
+    gone: bool,
+    /// Whether this delete marked it.
+    marked: bool,
 }
 
 impl Call {
-    async fn check_delete(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
-        let name = meta::name(object);
-        let wanted = options.preconditions.clone().unwrap_or_default();
-        let (uid, version) = (meta::uid(object), meta::resource_version(object));
-        if let Some(expected) = wanted.uid.filter(|expected| expected != uid) {
-            let why =
-                format!("Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}");
-            return Err(self.conflict(name, &why));
+    /// Deletes the object that was read as `current`, or as it is now if somebody was faster.
+    pub(super) async fn end_object(
+        &self,
+        mut current: KeyValue,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        loop {
+            let object = parsed(&self.resource, &current)?;
+            self.check_preconditions(&object, options)?;
+            self.admit_delete(&object, options).await?;
+            let ending = self.resource.end(&object, options, OffsetDateTime::now_utc());
+            let (object, op) = match ending {
+                Ending::Pending => return Ok(Deleted { object, gone: false, marked: false }),
+                Ending::Marked(object) => {
+                    let value = stored(&self.resource, &object)?;
+                    (object, (value != current.value).then_some(Op::Put(value)))
+                }
+                Ending::Gone(object) => (object, Some(Op::Delete)),
+            };
+            let gone = matches!(op, Some(Op::Delete));
+            let (false, Some(op)) = (options.is_dry_run(), op) else {
+                return Ok(Deleted { object, gone, marked: !gone });
+            };
+            match self.store_end(&current, op).await? {
+                Ok(revision) => {
+                    return Ok(Deleted { object: versioned(object, revision), gone, marked: !gone });
+                }
+                Err(now) => current = now,
+            }
         }
-        if let Some(expected) = wanted.resource_version.filter(|expected| expected != version) {
-            let why = format!(
-                "Precondition failed: ResourceVersion in precondition: {expected}, ResourceVersion in object meta: {version}"
-            );
-            return Err(self.conflict(name, &why));
+    }
+
+    /// Whether the object is the one that the client means. The resource stands in the singular, as upstream has it here.
+    fn check_preconditions(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
+        let wanted = options.preconditions.as_ref();
+        let differs =
+            |wanted: Option<&String>, found: &str| wanted.filter(|wanted| *wanted != found).cloned();
+        let conflict = |why: String| {
+            Err(Status::conflict(&self.resource.gvr.group, self.resource.kind(), meta::name(object), &why))
+        };
+        let uid = meta::uid(object);
+        if let Some(expected) = differs(wanted.and_then(|wanted| wanted.uid.as_ref()), uid) {
+            return conflict(format!(
+                "the UID in the precondition ({expected}) does not match the UID in record ({uid}). The object might have been \
+                 deleted and then recreated"
+            ));
         }
+        let version = meta::resource_version(object);
+        if let Some(expected) = differs(wanted.and_then(|wanted| wanted.resource_version.as_ref()), version) {
+            return conflict(format!(
+                "the ResourceVersion in the precondition ({expected}) does not match the ResourceVersion in record \
+                 ({version}). The object might have been modified"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn admit_delete(&self, object: &Value, options: &DeleteOptions) -> Result<(), Status> {
         self.resource.strategy.check_delete(object)?;
         let mut nothing = Value::Null;
         let mut attributes =
@@ -58,51 +99,36 @@ impl Call {
         self.resource.admission.validate(&attributes).await
     }
 
-    /// The object with its deletion marked, if something holds it.
-    fn marked(&self, object: &Value) -> Option<Value> {
-        if !self.resource.strategy.is_held(object) {
-            return None;
-        }
-        let mut object = object.clone();
-        if !meta::is_deleting(&object) {
-            if let Some(metadata) = meta::of_mut(&mut object) {
-                metadata.insert("deletionTimestamp".to_owned(), timestamp::now().into());
-                metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
-            }
-            self.resource.strategy.prepare_delete(&mut object);
-        }
-        Some(object)
-    }
-
     /// The revision of the deletion or mark; or the object as it is now, when somebody was faster.
-    async fn store_delete(
-        &self,
-        current: &KeyValue,
-        marked: Option<&Value>,
-    ) -> Result<Result<u64, KeyValue>, Status> {
-        let op = match marked {
-            None => Op::Delete,
-            Some(object) => Op::Put(stored(&self.resource, object)?),
-        };
-        if let Op::Put(value) = &op
-            && *value == current.value
-        {
-            return Ok(Ok(current.mod_revision));
-        }
+    async fn store_end(&self, current: &KeyValue, op: Op) -> Result<Result<u64, KeyValue>, Status> {
         let txn = self.resource.txn(current.key.clone(), Compare::ModRevision(current.mod_revision), op);
         match self.resource.backend.store.txn(txn).await.map_err(store_fault)? {
             TxnOutcome::Committed { revision, .. } => Ok(Ok(revision)),
             TxnOutcome::Conflict { current: Some(now) } => Ok(Err(now)),
-            TxnOutcome::Conflict { current: None } => Err(self.resource.not_found(&self.info().name)),
+            TxnOutcome::Conflict { current: None } => {
+                let name = current.key.rsplit('/').next().unwrap_or_default();
+                Err(self.resource.not_found(name))
+            }
         }
     }
 
-    fn deleted(&self, output: &Output, object: &Value, marked: Option<Value>) -> Result<Response, Status> {
-        if let Some(marked) = marked {
-            return output.object(&self.resource, StatusCode::OK, &marked.to_string().into());
+    fn deleted(
+        &self,
+        output: &Output,
+        options: &DeleteOptions,
+        deleted: Deleted,
+    ) -> Result<Response, Status> {
+        let Deleted { object, gone, marked } = deleted;
+        // Upstream says so only to those who ask in the old way.
+        let code = match !gone && options.orphan_dependents == Some(false) {
+            true => StatusCode::ACCEPTED,
+            false => StatusCode::OK,
+        };
+        if marked || self.resource.definition.extensions.return_deleted_object {
+            return output.object(&self.resource, code, &object.to_string().into());
         }
         let gvr = &self.resource.gvr;
-        let gone = Status::deleted(&gvr.group, &gvr.resource, meta::name(object), meta::uid(object));
-        Ok(output.document(StatusCode::OK, gone.to_json().into()))
+        let status = Status::deleted(&gvr.group, &gvr.resource, meta::name(&object), meta::uid(&object));
+        Ok(output.document(code, status.to_json().into()))
     }
 }

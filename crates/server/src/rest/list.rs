@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use super::Call;
 use super::filter::Filter;
+use super::output::Output;
 use super::page::{Page, next_page};
 use super::present::View;
 use super::source::Source;
@@ -29,25 +30,63 @@ const MAX_SCANNED: usize = 512;
 pub(super) async fn list(call: Call) -> Result<Response, Status> {
     let output = call.list_output()?;
     let options = ListOptions::parse(&call.context.info.query, false)?;
-    let filter = Filter::new(&call, &options)?;
-    let scope = call.scope(&options);
-    // With selectors, nobody knows how many objects have to be looked at for a page.
-    let most = options.limit.filter(|_| filter.selects_all());
-    let Page { source, after, left } = call.page(&options, &scope, most).await?;
-    let body = ListBody {
-        resource: Arc::clone(&call.resource),
-        view: output.view,
-        encoder: output.encoder(),
-        filter,
-        source,
-        base: scope.base,
-        max_scanned: if scope.one { 1 } else { usize::MAX },
-        limit: options.limit.unwrap_or(usize::MAX),
-        left,
-        sent: 0,
-        next: Next::Head(after.into()),
-    };
-    output.stream(Body::stream(body)).await
+    let selection = call.select(&options).await?;
+    output.stream(Body::stream(selection.body(&output))).await
+}
+
+/// What a list, or the deletion of a collection, is about: objects of one snapshot.
+pub(super) struct Selection {
+    resource: Arc<Resource>,
+    filter: Filter,
+    source: Source,
+    /// The keys of the path, which tokens are relative to.
+    base: String,
+    /// How many objects can be selected at all.
+    max_scanned: usize,
+    limit: usize,
+    /// The key behind which it begins.
+    after: Arc<str>,
+    /// How many objects there were from this page on, if the page before told.
+    left: Option<usize>,
+}
+
+impl Selection {
+    /// The list of what is selected.
+    pub(super) fn body(self, output: &Output) -> impl HttpBody<Data = Bytes, Error = BoxError> + use<> {
+        let next = Next::Head(Arc::clone(&self.after));
+        ListBody { selection: self, view: output.view, encoder: output.encoder(), sent: 0, next }
+    }
+}
+
+/// Goes through the keys of a [`Selection`], some at a time.
+pub(super) struct Deleting {
+    after: Arc<str>,
+    scanned: usize,
+    left: usize,
+}
+
+impl Deleting {
+    pub(super) fn new(selection: &Selection) -> Self {
+        Self { after: Arc::clone(&selection.after), scanned: 0, left: selection.limit }
+    }
+
+    /// The next keys; none at the end.
+    pub(super) fn next(&mut self, selection: &Selection) -> Vec<Arc<str>> {
+        let mut keys = Vec::new();
+        let start = Arc::clone(&self.after);
+        for object in selection.source.after(&start) {
+            if self.scanned == selection.max_scanned || self.left == 0 || keys.len() == MAX_SCANNED {
+                break;
+            }
+            self.scanned += 1;
+            self.after = Arc::clone(&object.key);
+            if selection.filter.matches(&object) {
+                self.left -= 1;
+                keys.push(Arc::clone(&object.key));
+            }
+        }
+        keys
+    }
 }
 
 /// What a list is about.
@@ -67,6 +106,28 @@ impl Call {
             Some(namespace) => detectviz_storage::keys::namespace_prefix(&self.resource.prefix, namespace),
             None => self.resource.prefix.clone(),
         }
+    }
+
+    /// What `options` select of the path.
+    ///
+    /// # Errors
+    /// 400 for what cannot be selected by, and whatever keeps a page from being read.
+    pub(super) async fn select(&self, options: &ListOptions) -> Result<Selection, Status> {
+        let filter = Filter::new(self, options)?;
+        let scope = self.scope(options);
+        // With selectors, nobody knows how many objects have to be looked at for a page.
+        let most = options.limit.filter(|_| filter.selects_all());
+        let Page { source, after, left } = self.page(options, &scope, most).await?;
+        Ok(Selection {
+            resource: Arc::clone(&self.resource),
+            filter,
+            source,
+            base: scope.base,
+            max_scanned: if scope.one { 1 } else { usize::MAX },
+            limit: options.limit.unwrap_or(usize::MAX),
+            after: after.into(),
+            left,
+        })
     }
 
     /// The keys that a list has to look at: a name is looked up, a namespace is gone through alone.
@@ -96,18 +157,9 @@ enum Next {
 }
 
 struct ListBody {
-    resource: Arc<Resource>,
+    selection: Selection,
     view: View,
     encoder: Encoder,
-    filter: Filter,
-    source: Source,
-    /// The keys of the path, which tokens are relative to.
-    base: String,
-    /// How many objects can be selected at all.
-    max_scanned: usize,
-    limit: usize,
-    /// How many objects there were from this page on, if the page before told.
-    left: Option<usize>,
     sent: usize,
     next: Next,
 }
@@ -120,42 +172,48 @@ impl ListBody {
             Next::End => return Ok(Bytes::new()),
             Next::After(key) => key,
             Next::Head(key) => {
-                chunk.extend_from_slice(self.view.list_head(&self.resource).as_bytes());
+                chunk.extend_from_slice(self.view.list_head(&self.selection.resource).as_bytes());
                 key
             }
         };
         let (mut last, mut more) = (None::<Cow<'_, Object>>, false);
-        for (scanned, object) in self.source.after(&start).take(self.max_scanned).enumerate() {
+        for (scanned, object) in
+            self.selection.source.after(&start).take(self.selection.max_scanned).enumerate()
+        {
             if chunk.len() >= CHUNK || scanned >= MAX_SCANNED {
                 self.next = Next::After(last.map_or(start, |last| Arc::clone(&last.key)));
                 return Ok(chunk.freeze());
             }
-            if self.filter.matches(&object) {
+            if self.selection.filter.matches(&object) {
                 // There is one more: the page ends behind the last that was looked at.
-                more = self.sent == self.limit;
+                more = self.sent == self.selection.limit;
                 if more {
                     break;
                 }
                 if self.sent > 0 {
                     chunk.extend_from_slice(b",");
                 }
-                self.view.item(&self.resource, &object, &mut chunk)?;
+                self.view.item(&self.selection.resource, &object, &mut chunk)?;
                 self.sent += 1;
             }
             last = Some(object);
         }
         let last = last.map_or(start, |last| Arc::clone(&last.key));
         let rest = more.then(|| self.rest(&last));
-        chunk.extend_from_slice(View::list_tail(self.source.revision(), rest).as_bytes());
+        chunk.extend_from_slice(View::list_tail(self.selection.source.revision(), rest).as_bytes());
         Ok(chunk.freeze())
     }
 
     /// The token of the next page, and how much there is from it on. With selectors that cannot be told without looking.
     fn rest(&self, last: &str) -> (String, Option<usize>) {
-        let known = self.left.map(|left| left.saturating_sub(self.sent));
-        let left =
-            self.filter.selects_all().then(|| known.or_else(|| self.source.count_after(last))).flatten();
-        (next_page(&self.base, last, self.source.revision(), left), left)
+        let known = self.selection.left.map(|left| left.saturating_sub(self.sent));
+        let left = self
+            .selection
+            .filter
+            .selects_all()
+            .then(|| known.or_else(|| self.selection.source.count_after(last)))
+            .flatten();
+        (next_page(&self.selection.base, last, self.selection.source.revision(), left), left)
     }
 }
 

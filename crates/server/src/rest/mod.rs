@@ -6,6 +6,8 @@ mod change;
 mod computed;
 mod create;
 mod delete;
+mod delete_collection;
+mod ending;
 mod filter;
 mod get;
 mod list;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use crate::resource::{Part, Resource};
 use crate::upgrade::Upgradable;
 
+pub use ending::{Ending, end};
 #[doc(hidden)]
 pub use page::reread_continue_token;
 
@@ -66,8 +69,8 @@ impl Call {
         let namespaced = self.resource.definition.is_namespaced();
         let is_namespace =
             info.gvr.group.is_empty() && &*info.gvr.resource == "namespaces" && info.name == info.namespace;
-        let across =
-            matches!(self.context.info.verb, Verb::List | Verb::Watch) && info.subresource.is_empty();
+        let across = matches!(self.context.info.verb, Verb::List | Verb::Watch | Verb::DeleteCollection)
+            && info.subresource.is_empty();
         match info.namespace() {
             Some(_) if !namespaced && !is_namespace => Err(Status::no_such_path()),
             None if namespaced && !across => Err(Status::no_such_path()),
@@ -101,6 +104,7 @@ impl Handler for Served {
             (Verb::Update, part) if !call.info().name.is_empty() => update::update(call, body, part).await,
             (Verb::Patch, part) if !call.info().name.is_empty() => patch::patch(call, body, part).await,
             (Verb::Delete, Part::Whole) => delete::delete(call, body).await,
+            (Verb::DeleteCollection, Part::Whole) => delete_collection::delete_collection(call, body).await,
             _ => Err(Status::method_not_allowed()),
         }
     }
