@@ -95,8 +95,8 @@ async fn what_is_no_scale_is_refused() {
         ),
         (
             with(&|scale| scale["spec"]["replicas"] = json!("3")),
-            422,
-            "Scale.autoscaling \"w\" is invalid: spec.replicas: ",
+            400,
+            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal string into Go struct field",
         ),
         (with(&|scale| scale["kind"] = json!("Widget")), 400, "the kind in the data (Widget)"),
         (with(&|scale| scale["metadata"]["name"] = json!("v")), 400, "the name of the object (v)"),
