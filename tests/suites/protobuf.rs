@@ -1,7 +1,7 @@
 //! Protobuf bodies: each kind's as another encoder wrote it, from `tests/protobuf`; what the answer says is what the JSON
 //! beside it says.
 
-use detectviz_tests::{Client, variants};
+use detectviz_tests::{Client, each_storage, variants};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -80,7 +80,8 @@ fn check(answer: &Value, sent: &Value) {
 
 #[test]
 fn each_kind_is_read_from_its_body() {
-    variants(|server| {
+    each_storage(|builder, _| {
+        let server = builder.option("--batteries", "true").start();
         let admin = server.admin();
         for Golden { body, object } in goldens() {
             let (collection, can_update) = collection(&admin, &object);

@@ -93,8 +93,8 @@ impl Strategy for Autoscalers {
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let number = |field: &str| object["spec"][field].as_i64();
         let mut faults = Vec::new();
-        if let Some(least) = number("minReplicas").filter(|least| *least < 1) {
-            faults.push(invalid("spec.minReplicas", least, "must be greater than or equal to 1"));
+        if let Some(least) = number("minReplicas").filter(|least| *least < 0) {
+            faults.push(invalid("spec.minReplicas", least, "must be greater than or equal to 0"));
         }
         if let Some(most) = number("maxReplicas").filter(|most| *most < 1) {
             faults.push(invalid("spec.maxReplicas", most, "must be greater than 0"));
