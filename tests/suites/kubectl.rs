@@ -214,8 +214,8 @@ fn what_was_saved_as_a_list_can_be_applied_again() {
             saved.lines().filter(|line| !line.contains("resourceVersion: \"") && !line.contains("uid:"));
         server.kubectl("apply -f -").stdin(saved.collect::<Vec<_>>().join("\n") + "\n").ok();
         assert_eq!(server.kubectl("get configmaps -o name").ok(), "configmap/one\nconfigmap/two");
-        let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n";
-        let unknown = server.kubectl("apply -f -").stdin(pod).fails();
-        assert!(unknown.contains("no matches for kind \"Pod\""), "{unknown}");
+        let gadget = "apiVersion: v1\nkind: Gadget\nmetadata: {name: g}\n";
+        let unknown = server.kubectl("apply -f -").stdin(gadget).fails();
+        assert!(unknown.contains("no matches for kind \"Gadget\""), "{unknown}");
     });
 }

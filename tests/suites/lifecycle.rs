@@ -268,9 +268,9 @@ fn preconditions_hold_or_nothing_happens() {
             admin.request("DELETE", path("a")).json(&options).send()
         };
         for (preconditions, part) in [
-            (json!({"uid": "other"}), "UID in precondition: other"),
-            (json!({"resourceVersion": old}), "ResourceVersion in precondition"),
-            (json!({"uid": uid, "resourceVersion": old}), "ResourceVersion in precondition"),
+            (json!({"uid": "other"}), "the UID in the precondition (other) does not match the UID in record"),
+            (json!({"resourceVersion": old}), "the ResourceVersion in the precondition"),
+            (json!({"uid": uid, "resourceVersion": old}), "the ResourceVersion in the precondition"),
         ] {
             let status = delete(preconditions.clone()).refused(409, "Conflict");
             assert!(status["message"].as_str().unwrap().contains(part), "{preconditions}: {status}");

@@ -144,8 +144,9 @@ fn the_options_of_a_delete_are_read_from_its_body() {
         create(&admin, CONFIG_MAPS, &config_map("a", "x"));
         let delete =
             |body: Vec<u8>| admin.request("DELETE", format!("{CONFIG_MAPS}/a")).body(PROTOBUF, body).send();
-        // Its preconditions name another uid.
-        delete(golden("deleteoptions").body).refused(409, "Conflict");
+        // It has both forms of a policy, of which it may have one.
+        let both = delete(golden("deleteoptions").body).refused(422, "Invalid");
+        assert_eq!(both["details"]["causes"][0]["field"], "propagationPolicy", "{both}");
         let other = delete(golden("configmap").body).refused(400, "BadRequest");
         assert!(other["message"].as_str().unwrap().contains("ConfigMap"), "{other}");
         assert_eq!(delete(golden("deleteoptions-empty").body).expect(200)["status"], "Success");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use detectviz_tests::{Client, Server, Storage, editions, variants};
+use detectviz_tests::{Client, Server, Storage, editions, variants, wait_until};
 use serde_json::{Value, json};
 
 use super::{joined, refuse};
@@ -179,6 +179,11 @@ fn any_version_never_goes_back() {
             }
             done.store(true, Ordering::Release);
         };
+        // A server that was just started may have nothing yet of any version.
+        wait_until("any version has the object", || {
+            let answer = admin.get(format!("{path}?resourceVersion=0"));
+            if answer.code == 200 { Ok(()) } else { Err(answer.to_string()) }
+        });
         let read = |admin: &Client| {
             let mut last = 0;
             while !done.load(Ordering::Acquire) {

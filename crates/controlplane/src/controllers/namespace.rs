@@ -294,6 +294,7 @@ mod tests {
         assert_eq!(
             names,
             [
+                "pods",
                 "configmaps",
                 "secrets",
                 "serviceaccounts",
@@ -302,7 +303,6 @@ mod tests {
                 "resourcequotas",
                 "limitranges",
                 "events",
-                "pods",
                 "podtemplates",
                 "leases",
                 "datasources",
