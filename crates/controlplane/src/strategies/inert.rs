@@ -2,7 +2,7 @@
 
 use detectviz_api::Cause;
 use detectviz_server::strategy::Strategy;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::causes::{invalid, invalid_json, required};
 use super::podspec::{self, list};
@@ -80,13 +80,19 @@ pub(super) struct Autoscalers;
 
 impl Strategy for Autoscalers {
     fn normalize(&self, object: &mut Value) {
-        let Some(spec) = object.get_mut("spec").filter(|spec| list(spec, "metrics").is_empty()) else {
-            return;
-        };
-        if let Some(spec) = spec.as_object_mut() {
+        let has_metrics = !list(&object["spec"], "metrics").is_empty();
+        let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+        if !has_metrics {
             let target = json!({"type": "Utilization", "averageUtilization": 80});
             let cpu = json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
             spec.insert("metrics".to_owned(), cpu);
+        }
+        if let Some(behavior) = spec.get_mut("behavior").and_then(Value::as_object_mut) {
+            let policy = |kind: &str, value: u32| json!({"type": kind, "value": value, "periodSeconds": 15});
+            let (all, four) = (policy("Percent", 100), policy("Pods", 4));
+            let up = json!({"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [four, all]});
+            fill(behavior, "scaleUp", up);
+            fill(behavior, "scaleDown", json!({"selectPolicy": "Max", "policies": [all]}));
         }
     }
 
@@ -103,6 +109,22 @@ impl Strategy for Autoscalers {
             faults.push(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
         }
         faults
+    }
+}
+
+/// Gives the rules at `field` what they leave open.
+fn fill(behavior: &mut Map<String, Value>, field: &str, rules: Value) {
+    let (own, Value::Object(rules)) = (behavior.entry(field).or_insert_with(|| json!({})), rules) else {
+        return;
+    };
+    if own.is_null() {
+        *own = json!({});
+    }
+    let Some(own) = own.as_object_mut() else { return };
+    for (name, value) in rules {
+        if own.get(&name).is_none_or(Value::is_null) {
+            own.insert(name, value);
+        }
     }
 }
 
@@ -149,6 +171,17 @@ mod tests {
         let mut scaler = json!({"spec": {"maxReplicas": 3}});
         Autoscalers.normalize(&mut scaler);
         assert_eq!(scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+        let mut scaler = json!({"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "policies": null}}}});
+        Autoscalers.normalize(&mut scaler);
+        let policy = |kind: &str, value: u32| json!({"type": kind, "value": value, "periodSeconds": 15});
+        assert_eq!(
+            scaler["spec"]["behavior"],
+            json!({
+                "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max",
+                    "policies": [policy("Pods", 4), policy("Percent", 100)]},
+                "scaleDown": {"stabilizationWindowSeconds": 60, "selectPolicy": "Max", "policies": [policy("Percent", 100)]},
+            })
+        );
         let mut template = json!({"template": {"spec": {"containers": [{"image": "a"}]}}});
         PodTemplates.normalize(&mut template);
         assert_eq!(template["template"]["spec"]["containers"][0]["imagePullPolicy"], "Always");

@@ -5,7 +5,7 @@ use detectviz_server::strategy::Strategy;
 use serde_json::{Map, Value, json};
 
 use super::causes::{forbidden, invalid, invalid_json, required, unsupported};
-use super::workloads::numbers;
+use super::workloads::{numbers, take_labels};
 use super::{cron, podspec, selectors};
 
 /// What names a job's pods: the first two are of old, the others have a domain.
@@ -19,9 +19,10 @@ impl Strategy for Jobs {
     fn normalize(&self, object: &mut Value) {
         if let Some(spec) = object.get_mut("spec") {
             complete(spec);
-            if let Some(spec) = spec.as_object_mut() {
-                spec.entry("manualSelector").or_insert_with(|| false.into());
-            }
+        }
+        let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object());
+        if let Some(labels) = labels.cloned() {
+            take_labels(object, "metadata", "labels", &labels);
         }
     }
 
@@ -74,8 +75,9 @@ impl Strategy for Jobs {
 
 impl Strategy for CronJobs {
     fn normalize(&self, object: &mut Value) {
-        if let Some(spec) = object.pointer_mut("/spec/jobTemplate/spec") {
-            complete(spec);
+        // The jobs that are made of it are completed, the template is not.
+        if let Some(pod) = object.pointer_mut("/spec/jobTemplate/spec/template/spec") {
+            podspec::complete(pod);
         }
     }
 
@@ -131,9 +133,18 @@ fn complete(spec: &mut Value) {
         spec.insert("parallelism".to_owned(), 1.into());
     }
     let limit = if has(spec, "backoffLimitPerIndex") { i32::MAX } else { 6 };
-    spec.entry("backoffLimit").or_insert_with(|| limit.into());
     let policy = if has(spec, "podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
-    spec.entry("podReplacementPolicy").or_insert_with(|| policy.into());
+    for (field, value) in [
+        ("backoffLimit", json!(limit)),
+        ("podReplacementPolicy", json!(policy)),
+        ("completionMode", json!("NonIndexed")),
+        ("suspend", json!(false)),
+        ("manualSelector", json!(false)),
+    ] {
+        if !has(spec, field) {
+            spec.insert(field.to_owned(), value);
+        }
+    }
 }
 
 /// Lets a job select the pods that bear its own uid, and marks them.
@@ -221,10 +232,25 @@ mod tests {
             ("backoffLimit", json!(6)),
             ("podReplacementPolicy", json!("TerminatingOrFailed")),
             ("manualSelector", json!(false)),
+            ("completionMode", json!("NonIndexed")),
+            ("suspend", json!(false)),
         ] {
             assert_eq!(spec[field], value, "{field}");
         }
         assert!(Jobs.validate(&job).is_empty());
+        let mut labelled = json!({"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}});
+        Jobs.normalize(&mut labelled);
+        assert_eq!(labelled["metadata"]["labels"], json!({"a": "b"}));
+    }
+
+    #[test]
+    fn the_template_of_a_cron_job_is_left_as_it_is_apart_from_its_pod() {
+        let pod = json!({"containers": [{"name": "a", "image": "i:1"}]});
+        let mut cron_job = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}});
+        CronJobs.normalize(&mut cron_job);
+        let job = &cron_job["spec"]["jobTemplate"]["spec"];
+        assert_eq!(job.as_object().map(Map::len), Some(1), "{job}");
+        assert_eq!(job["template"]["spec"]["containers"][0]["imagePullPolicy"], "IfNotPresent");
     }
 
     #[test]

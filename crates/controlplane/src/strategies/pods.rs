@@ -19,10 +19,7 @@ impl Strategy for Pods {
     fn normalize(&self, object: &mut Value) {
         let Some(spec) = object.get_mut("spec") else { return };
         podspec::complete(spec);
-        podspec::take_host_ports(spec);
-        if let Some(spec) = spec.as_object_mut() {
-            spec.entry("enableServiceLinks").or_insert_with(|| true.into());
-        }
+        podspec::complete_pod(spec);
     }
 
     fn prepare_create(&self, object: &mut Value) {

@@ -118,7 +118,8 @@ impl Strategy for Workload {
         let labels =
             object.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object()).cloned();
         if let (Self::ReplicationController, Some(labels)) = (self, labels) {
-            take_labels(object, &labels);
+            take_labels(object, "metadata", "labels", &labels);
+            take_labels(object, "spec", "selector", &labels);
         }
         let Some(spec) = object.get_mut("spec") else { return };
         self.complete_strategy(spec);
@@ -147,7 +148,10 @@ impl Strategy for Workload {
         // Without a template the schema says so.
         if spec["template"].is_object() {
             let pod = &spec["template"]["spec"];
-            faults.extend(podspec::validate(pod, "spec.template.spec"));
+            // What a StatefulSet mounts may be one of its claims; upstream leaves its pods to be checked when they are made.
+            if *self != Self::StatefulSet {
+                faults.extend(podspec::validate(pod, "spec.template.spec"));
+            }
             let policy = pod["restartPolicy"].as_str().unwrap_or("Always");
             if policy != "Always" {
                 faults.push(unsupported("spec.template.spec.restartPolicy", policy, &["Always"]));
@@ -192,14 +196,12 @@ fn without(object: &Value, fields: &[&str]) -> Value {
     object
 }
 
-/// A ReplicationController that says neither its labels nor its selector has those of its pods.
-fn take_labels(object: &mut Value, labels: &Value) {
-    for part in ["metadata", "spec"] {
-        let field = if part == "spec" { "selector" } else { "labels" };
-        let Some(part) = object.get_mut(part).and_then(Value::as_object_mut) else { continue };
-        if part.get(field).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
-            part.insert(field.to_owned(), labels.clone());
-        }
+/// Gives `part` the labels of its pods in `field`, where it has none of its own.
+pub(super) fn take_labels(object: &mut Value, part: &str, field: &str, labels: &Value) {
+    let Some(object) = object.as_object_mut() else { return };
+    let Some(part) = object.entry(part).or_insert_with(|| json!({})).as_object_mut() else { return };
+    if part.get(field).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
+        part.insert(field.to_owned(), labels.clone());
     }
 }
 
@@ -263,6 +265,18 @@ mod tests {
         ] {
             assert_eq!(read(&kind.validate(&object(&change))), expected, "{kind:?} {change}");
         }
+    }
+
+    #[test]
+    fn a_stateful_set_mounts_its_claims() {
+        let mount = json!([{"name": "www", "mountPath": "/www"}]);
+        let pod = json!({"containers": [{"name": "a", "image": "i", "volumeMounts": mount}]});
+        let set = object(&json!({"template": {"metadata": {"labels": {"a": "b"}}, "spec": pod}}));
+        assert_eq!(read(&Workload::StatefulSet.validate(&set)), [""; 0]);
+        assert_eq!(
+            read(&Workload::Deployment.validate(&set)),
+            ["spec.template.spec.containers[0].volumeMounts[0].name: Not found: \"www\""]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A cell whose value is missing is null; kubectl prints `<none>` for it.
 
 mod at;
+mod autoscalers;
 mod computed;
 mod network;
 mod path;

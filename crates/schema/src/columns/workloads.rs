@@ -3,12 +3,12 @@
 use detectviz_api::timestamp;
 use serde_json::Value;
 
-use super::pods;
+use super::{autoscalers, pods};
 
 /// A column that is a function of the object.
 pub(super) type Function = fn(&Value) -> Value;
 
-const FUNCTIONS: [(&str, Function); 25] = [
+const FUNCTIONS: [(&str, Function); 27] = [
     ("pod-ready", pods::ready),
     ("pod-status", pods::status),
     ("pod-restarts", pods::restarts),
@@ -25,6 +25,8 @@ const FUNCTIONS: [(&str, Function); 25] = [
     ("active-jobs", |cron_job| list(cron_job, "/status/active").len().into()),
     ("last-schedule", last_schedule),
     ("scale-target", scale_target),
+    ("scale-metrics", autoscalers::targets),
+    ("storage-class-name", storage_class_name),
     ("ingress-hosts", ingress_hosts),
     ("ingress-address", ingress_address),
     ("ingress-ports", ingress_ports),
@@ -187,6 +189,15 @@ fn class_parameters(class: &Value) -> Value {
         group => (group, "."),
     };
     format!("{}{dot}{group}/{}", text(parameters, "/kind"), text(parameters, "/name")).into()
+}
+
+/// The name, and whether claims that name no class get this one: the older annotation counts too.
+fn storage_class_name(class: &Value) -> Value {
+    const MARKS: [&str; 2] =
+        ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+    let annotations = class.pointer("/metadata/annotations").unwrap_or(&Value::Null);
+    let is_default = MARKS.iter().any(|mark| annotations[*mark] == "true");
+    format!("{}{}", text(class, "/metadata/name"), if is_default { " (default)" } else { "" }).into()
 }
 
 fn volume_status(volume: &Value) -> Value {
@@ -355,6 +366,12 @@ mod tests {
                 "volume-access-modes",
                 json!({"spec": {"accessModes": ["ReadWriteMany", "ReadWriteOnce"]}}),
                 json!("RWO,RWX"),
+            ),
+            ("storage-class-name", json!({"metadata": {"name": "a"}}), json!("a")),
+            (
+                "storage-class-name",
+                json!({"metadata": {"name": "a", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
+                json!("a (default)"),
             ),
             ("claim-capacity", json!({"status": {"capacity": {"storage": "1Gi"}}}), json!("")),
             (

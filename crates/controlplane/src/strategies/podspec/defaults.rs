@@ -17,13 +17,24 @@ pub(crate) fn complete(spec: &mut Value) {
     for field in ["containers", "initContainers", "ephemeralContainers"] {
         for container in items(spec, field).filter_map(Value::as_object_mut) {
             pull_policy(container, "image", "imagePullPolicy");
-            request_what_is_limited(container);
         }
     }
 }
 
+/// Fills in what a pod leaves open and a template of pods may leave open: what is limited is requested, and a port of a
+/// pod in the node's network is the node's.
+pub(crate) fn complete_pod(spec: &mut Value) {
+    if let Some(spec) = spec.as_object_mut() {
+        for field in ["containers", "initContainers"] {
+            items(spec, field).filter_map(Value::as_object_mut).for_each(request_what_is_limited);
+        }
+        spec.entry("enableServiceLinks").or_insert_with(|| true.into());
+    }
+    take_host_ports(spec);
+}
+
 /// Gives each port of a pod in the node's network the node's port of the same number.
-pub(crate) fn take_host_ports(spec: &mut Value) {
+fn take_host_ports(spec: &mut Value) {
     if spec["hostNetwork"] != true {
         return;
     }

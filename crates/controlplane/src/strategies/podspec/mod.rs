@@ -6,7 +6,7 @@ mod defaults;
 mod faults;
 mod volumes;
 
-pub(super) use defaults::{complete, take_host_ports};
+pub(super) use defaults::{complete, complete_pod};
 pub(super) use faults::{duplicate, list, not_found};
 
 use detectviz_api::Cause;

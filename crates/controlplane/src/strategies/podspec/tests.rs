@@ -135,10 +135,14 @@ fn defaults_follow_other_fields() {
         "containers": [{"image": "a:1", "imagePullPolicy": "Never", "ports": [{"containerPort": 80}],
             "resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1"}}}]});
     complete(&mut spec);
-    defaults::take_host_ports(&mut spec);
+    // In a template that is all.
+    assert_eq!(spec["containers"][0]["resources"]["requests"], json!({"cpu": "1"}));
+    assert_eq!(spec["containers"][0]["ports"], json!([{"containerPort": 80}]));
+    complete_pod(&mut spec);
     assert_eq!(
         spec,
         json!({"serviceAccountName": "s", "serviceAccount": "s", "volumes": [{"name": "v", "emptyDir": {}}], "hostNetwork": true,
+            "enableServiceLinks": true,
             "containers": [{"image": "a:1", "imagePullPolicy": "Never", "ports": [{"containerPort": 80, "hostPort": 80}],
                 "resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}}]})
     );
