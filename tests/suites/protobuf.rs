@@ -1,7 +1,7 @@
 //! Protobuf bodies: each kind's as another encoder wrote it, from `tests/protobuf`; what the answer says is what the JSON
 //! beside it says.
 
-use detectviz_tests::{Client, each_storage, variants};
+use detectviz_tests::{Client, each_storage, variants, wait_until};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -109,9 +109,17 @@ fn each_kind_is_read_from_its_body() {
             if object["kind"] == "Job" {
                 continue;
             }
-            let version = admin.get(&*path).expect(200)["metadata"]["resourceVersion"].clone();
-            let updated = send("PUT", &path, at_version(&body, version.as_str().unwrap()));
-            check(&updated.expect(200), &object);
+            let mut updated = None;
+            wait_until("no controller comes in between", || {
+                let version = admin.get(&*path).expect(200)["metadata"]["resourceVersion"].clone();
+                let answer = send("PUT", &path, at_version(&body, version.as_str().unwrap()));
+                if answer.code == 409 {
+                    return Err(answer.to_string());
+                }
+                updated = Some(answer.expect(200));
+                Ok(())
+            });
+            check(&updated.unwrap(), &object);
             send("PUT", &path, at_version(&body, "1")).refused(409, "Conflict");
         }
     });
