@@ -74,8 +74,45 @@ fn reviews_are_answered_and_not_kept() {
             admin.get(format!("{path}?watch=1")).refused(405, "MethodNotAllowed");
             admin.get(format!("{path}/x/status")).refused(404, "NotFound");
         }
-        server.user("bob", None).create(OWN_ACCESS, &asked(&bob)).refused(403, "Forbidden");
         server.anonymous().create(OWN, &json!({})).refused(403, "Forbidden");
+    });
+}
+
+/// As upstream: `kubectl auth whoami` and `auth can-i` are for everybody who has a name, and say nothing of others.
+#[test]
+fn everybody_with_a_name_may_ask_about_themselves_alone() {
+    variants(|server| {
+        let bob = server.user("bob", Some("dev"));
+        let who = bob.create(OWN, &json!({})).expect(201);
+        let own = &who["status"]["userInfo"];
+        assert_eq!(
+            (&own["username"], &own["groups"]),
+            (&json!("bob"), &json!(["dev", "system:authenticated"]))
+        );
+        let may = |attributes: Value| {
+            let answer = bob.create(OWN_ACCESS, &asked(&json!({"resourceAttributes": attributes})));
+            answer.expect(201)["status"]["allowed"] == true
+        };
+        assert!(!may(json!({"verb": "get", "resource": "secrets", "namespace": "default"})));
+        let group = "authorization.k8s.io";
+        assert!(may(json!({"verb": "create", "group": group, "resource": "selfsubjectaccessreviews"})));
+        assert!(!may(json!({"verb": "create", "group": group, "resource": "subjectaccessreviews"})));
+        let rules = bob.create(RULES, &asked(&json!({"namespace": "default"}))).expect(201);
+        let allowed: Vec<_> = rules["status"]["resourceRules"].as_array().unwrap().iter().collect();
+        assert_eq!(allowed.len(), 2, "{rules}");
+        let get = json!({"verb": "get", "resource": "configmaps", "namespace": "default"});
+        let of_other = asked(&json!({"user": "alice", "resourceAttributes": get}));
+        for path in [ACCESS.to_owned(), local("default")] {
+            bob.create(path, &of_other).refused(403, "Forbidden");
+        }
+        bob.create(TOKENS, &asked(&json!({"token": "x"}))).refused(403, "Forbidden");
+        for path in [OWN, OWN_ACCESS, RULES] {
+            server
+                .anonymous()
+                .create(path, &asked(&json!({"namespace": "default"})))
+                .refused(403, "Forbidden");
+            bob.get(path).refused(403, "Forbidden");
+        }
     });
 }
 

@@ -1,14 +1,20 @@
 //! A chain of authorizers, each of which allows, denies or has no opinion; nobody's opinion means no.
 
-use detectviz_api::identity::SYSTEM_MASTERS;
+use detectviz_api::identity::{SYSTEM_AUTHENTICATED, SYSTEM_MASTERS};
 use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::resource::qualified_resource;
 use detectviz_api::{Identity, Reason, RequestInfo, Status, Verb};
 
-use crate::rules::Rules;
+use crate::rules::{ResourceRule, Rules};
 
 /// Paths that everyone may read: probes must work without credentials, and clients ask for the version first.
 const PUBLIC: [&str; 4] = ["/livez", "/readyz", "/healthz", "/version"];
+
+/// What everybody who proved who they are may create: questions about oneself. Upstream's role `system:basic-user`.
+const OWN_REVIEWS: [(&str, &[&str]); 2] = [
+    ("authorization.k8s.io", &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
+    ("authentication.k8s.io", &["selfsubjectreviews"]),
+];
 
 /// What an [`Authorizer`] says about a request. The reasons are for the audit log, not for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +74,37 @@ impl Authorizer for PublicPaths {
     fn rules(&self, _: &Identity, _: &str) -> Rules {
         let paths = PUBLIC.iter().flat_map(|root| [(*root).to_owned(), format!("{root}/*")]);
         Rules::of_paths(&[Verb::Get, Verb::Head], paths)
+    }
+}
+
+/// Whoever proved who they are may ask who that is, and what they may do.
+pub struct OwnReviews;
+
+impl Authorizer for OwnReviews {
+    fn authorize(&self, identity: &Identity, info: &RequestInfo) -> Decision {
+        let is_own = |resource: &ResourceInfo| {
+            let (group, plural) = (&*resource.gvr.group, &*resource.gvr.resource);
+            let of_group = OWN_REVIEWS.iter().find(|(known, _)| *known == group);
+            resource.subresource.is_empty() && of_group.is_some_and(|(_, all)| all.contains(&plural))
+        };
+        let asks = info.verb == Verb::Create && info.resource.as_ref().is_some_and(is_own);
+        if asks && identity.is_in(SYSTEM_AUTHENTICATED) {
+            return Decision::Allow;
+        }
+        Decision::NoOpinion("not a question about oneself".to_owned())
+    }
+
+    fn rules(&self, identity: &Identity, _: &str) -> Rules {
+        if !identity.is_in(SYSTEM_AUTHENTICATED) {
+            return Rules::default();
+        }
+        let rule = |(group, resources): &(&str, &[&str])| ResourceRule {
+            verbs: vec![Verb::Create.as_str().to_owned()],
+            groups: vec![(*group).to_owned()],
+            resources: resources.iter().map(|one| (*one).to_owned()).collect(),
+            names: Vec::new(),
+        };
+        Rules { resources: OWN_REVIEWS.iter().map(rule).collect(), paths: Vec::new() }
     }
 }
 
@@ -147,7 +184,7 @@ mod tests {
     }
 
     fn chain() -> Union {
-        Union::new(vec![Box::new(SystemMasters), Box::new(PublicPaths)])
+        Union::new(vec![Box::new(SystemMasters), Box::new(PublicPaths), Box::new(OwnReviews)])
     }
 
     #[test]
@@ -170,17 +207,59 @@ mod tests {
         let get = info(&Method::GET, "/api/v1/namespaces/a/configmaps/b");
         assert!(chain().authorize(&Identity::loopback(), &get).is_allowed());
         let refused = chain().authorize(&bob(), &get);
-        assert_eq!(refused, Decision::NoOpinion("not in system:masters; not a public path".into()));
+        assert_eq!(
+            refused,
+            Decision::NoOpinion(
+                "not in system:masters; not a public path; not a question about oneself".into()
+            )
+        );
         assert!(!Union::new(Vec::new()).authorize(&Identity::loopback(), &get).is_allowed());
+    }
+
+    #[test]
+    fn whoever_proved_who_they_are_may_ask_about_themselves() {
+        let asks = |identity: &Identity, method: &Method, path: &str| {
+            chain().authorize(identity, &info(method, &format!("/apis/{path}"))).is_allowed()
+        };
+        for path in [
+            "authorization.k8s.io/v1/selfsubjectaccessreviews",
+            "authorization.k8s.io/v1/selfsubjectrulesreviews",
+            "authentication.k8s.io/v1/selfsubjectreviews",
+        ] {
+            assert!(asks(&bob(), &Method::POST, path), "{path}");
+            assert!(!asks(&Identity::anonymous(), &Method::POST, path), "{path}");
+            assert!(!asks(&bob(), &Method::GET, path), "{path}");
+            assert!(!asks(&bob(), &Method::DELETE, path), "{path}");
+            assert!(!asks(&bob(), &Method::POST, &format!("{path}/a/status")), "{path}");
+        }
+        for path in [
+            "authorization.k8s.io/v1/subjectaccessreviews",
+            "authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews",
+            "authentication.k8s.io/v1/tokenreviews",
+            "example.org/v1/selfsubjectreviews",
+            "authentication.k8s.io/v1/selfsubjectaccessreviews",
+        ] {
+            assert!(!asks(&bob(), &Method::POST, path), "{path}");
+        }
     }
 
     #[test]
     fn what_may_be_done_is_listed_for_each_caller() {
         let of = |identity| chain().rules(&identity, "default");
-        let public = of(bob());
+        let public = of(Identity::anonymous());
         assert_eq!((public.resources.len(), public.paths.len()), (0, 1));
         assert!(public.paths[0].paths.iter().any(|path| path == "/livez/*"), "{public:?}");
-        assert_eq!(of(Identity::anonymous()), public);
+        let own = of(bob());
+        assert_eq!(own.paths, public.paths);
+        let asked: Vec<_> =
+            own.resources.iter().map(|rule| (rule.verbs.join(","), rule.resources.join(","))).collect();
+        assert_eq!(
+            asked,
+            [
+                ("create".to_owned(), "selfsubjectaccessreviews,selfsubjectrulesreviews".to_owned()),
+                ("create".to_owned(), "selfsubjectreviews".to_owned()),
+            ]
+        );
         let all = of(Identity::loopback());
         assert_eq!(
             (&*all.resources[0].verbs, &*all.paths[0].paths),

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
-use detectviz_auth::authorize::{Authorizer, PublicPaths, SystemMasters, Union};
+use detectviz_auth::authorize::{Authorizer, OwnReviews, PublicPaths, SystemMasters, Union};
 use detectviz_controlplane::definitions::{self, Extent};
 use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep};
 use detectviz_core::delegate::{Delegate, Slot};
@@ -49,7 +49,8 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
     let leaf = pki.serving();
     let tls = server_config(leaf.chain().to_vec(), leaf.key(), pki.client_ca().certificate().clone())?;
     let engine = Arc::new(Authenticator::new(tokens(&parts.options.auth.token_file)?));
-    let authorizers: Vec<Box<dyn Authorizer>> = vec![Box::new(SystemMasters), Box::new(PublicPaths)];
+    let authorizers: Vec<Box<dyn Authorizer>> =
+        vec![Box::new(SystemMasters), Box::new(PublicPaths), Box::new(OwnReviews)];
     let authorizer = Arc::new(Union::new(authorizers));
     let serving_ca = pki.serving_ca().certificate_pem().to_owned();
     Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint(), serving_ca })
