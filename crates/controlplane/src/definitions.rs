@@ -1,4 +1,4 @@
-//! The built-in resources as data: a file each, embedded, and read once at start.
+//! The built-in resources as data: a file each, embedded as the JSON that `build.rs` makes of it, and read once at start.
 
 use anyhow::Context;
 use detectviz_api::definition::Definition;
@@ -6,84 +6,87 @@ use detectviz_core::ApiGroupBuilder;
 use detectviz_schema::Fragments;
 use std::sync::Arc;
 
-/// The name and content of a file in `definitions/`.
+/// The name of a file in `definitions/`, and what it says.
 macro_rules! file {
     ($name:literal) => {
-        (concat!("definitions/", $name), include_str!(concat!("../definitions/", $name)))
+        (
+            concat!("definitions/", $name, ".yaml"),
+            include_str!(concat!(env!("OUT_DIR"), "/definitions/", $name, ".json")),
+        )
     };
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
 const FILES: [(&str, &str); 25] = [
-    file!("namespaces.yaml"),
-    file!("configmaps.yaml"),
-    file!("secrets.yaml"),
-    file!("serviceaccounts.yaml"),
-    file!("services.yaml"),
-    file!("endpoints.yaml"),
-    file!("resourcequotas.yaml"),
-    file!("limitranges.yaml"),
-    file!("events.yaml"),
-    file!("events.events.k8s.io.yaml"),
-    file!("pods.yaml"),
-    file!("nodes.yaml"),
-    file!("podtemplates.yaml"),
-    file!("leases.yaml"),
-    file!("endpointslices.yaml"),
-    file!("apiservices.yaml"),
-    file!("tokenreviews.yaml"),
-    file!("selfsubjectreviews.yaml"),
-    file!("subjectaccessreviews.yaml"),
-    file!("localsubjectaccessreviews.yaml"),
-    file!("selfsubjectaccessreviews.yaml"),
-    file!("selfsubjectrulesreviews.yaml"),
-    file!("externalnames.yaml"),
-    file!("dataplaneservices.yaml"),
-    file!("datasources.yaml"),
+    file!("namespaces"),
+    file!("configmaps"),
+    file!("secrets"),
+    file!("serviceaccounts"),
+    file!("services"),
+    file!("endpoints"),
+    file!("resourcequotas"),
+    file!("limitranges"),
+    file!("events"),
+    file!("events.events.k8s.io"),
+    file!("pods"),
+    file!("nodes"),
+    file!("podtemplates"),
+    file!("leases"),
+    file!("endpointslices"),
+    file!("apiservices"),
+    file!("tokenreviews"),
+    file!("selfsubjectreviews"),
+    file!("subjectaccessreviews"),
+    file!("localsubjectaccessreviews"),
+    file!("selfsubjectaccessreviews"),
+    file!("selfsubjectrulesreviews"),
+    file!("externalnames"),
+    file!("dataplaneservices"),
+    file!("datasources"),
 ];
 
 /// The workloads that this server keeps and nothing runs, for those who test what works with them. Nothing of these
 /// files is read unless they are asked for.
 const BATTERIES: [(&str, &str); 18] = [
-    file!("batteries/deployments.yaml"),
-    file!("batteries/replicasets.yaml"),
-    file!("batteries/statefulsets.yaml"),
-    file!("batteries/daemonsets.yaml"),
-    file!("batteries/controllerrevisions.yaml"),
-    file!("batteries/jobs.yaml"),
-    file!("batteries/cronjobs.yaml"),
-    file!("batteries/replicationcontrollers.yaml"),
-    file!("batteries/persistentvolumes.yaml"),
-    file!("batteries/persistentvolumeclaims.yaml"),
-    file!("batteries/horizontalpodautoscalers.yaml"),
-    file!("batteries/poddisruptionbudgets.yaml"),
-    file!("batteries/ingresses.yaml"),
-    file!("batteries/ingressclasses.yaml"),
-    file!("batteries/networkpolicies.yaml"),
-    file!("batteries/priorityclasses.yaml"),
-    file!("batteries/storageclasses.yaml"),
-    file!("batteries/runtimeclasses.yaml"),
+    file!("batteries/deployments"),
+    file!("batteries/replicasets"),
+    file!("batteries/statefulsets"),
+    file!("batteries/daemonsets"),
+    file!("batteries/controllerrevisions"),
+    file!("batteries/jobs"),
+    file!("batteries/cronjobs"),
+    file!("batteries/replicationcontrollers"),
+    file!("batteries/persistentvolumes"),
+    file!("batteries/persistentvolumeclaims"),
+    file!("batteries/horizontalpodautoscalers"),
+    file!("batteries/poddisruptionbudgets"),
+    file!("batteries/ingresses"),
+    file!("batteries/ingressclasses"),
+    file!("batteries/networkpolicies"),
+    file!("batteries/priorityclasses"),
+    file!("batteries/storageclasses"),
+    file!("batteries/runtimeclasses"),
 ];
 
 /// The schemas that definitions share.
 const FRAGMENTS: [(&str, &str); 6] = [
-    file!("fragments.yaml"),
-    file!("fragments/pods.yaml"),
-    file!("fragments/containers.yaml"),
-    file!("fragments/volumes.yaml"),
-    file!("fragments/selection.yaml"),
-    file!("fragments/nodes.yaml"),
+    file!("fragments"),
+    file!("fragments/pods"),
+    file!("fragments/containers"),
+    file!("fragments/volumes"),
+    file!("fragments/selection"),
+    file!("fragments/nodes"),
 ];
 
 /// The schemas that the definitions of batteries share, besides.
 const BATTERY_FRAGMENTS: [(&str, &str); 7] = [
-    file!("batteries/fragments/core.yaml"),
-    file!("batteries/fragments/apps.yaml"),
-    file!("batteries/fragments/batch.yaml"),
-    file!("batteries/fragments/autoscaling.yaml"),
-    file!("batteries/fragments/policy.yaml"),
-    file!("batteries/fragments/networking.yaml"),
-    file!("batteries/fragments/node.yaml"),
+    file!("batteries/fragments/core"),
+    file!("batteries/fragments/apps"),
+    file!("batteries/fragments/batch"),
+    file!("batteries/fragments/autoscaling"),
+    file!("batteries/fragments/policy"),
+    file!("batteries/fragments/networking"),
+    file!("batteries/fragments/node"),
 ];
 
 /// Which of the built-in resources are meant.
@@ -118,7 +121,7 @@ pub fn groups_of(extent: Extent) -> anyhow::Result<Vec<ApiGroupBuilder>> {
     let mut groups: Vec<ApiGroupBuilder> = Vec::new();
     for (file, text) in files(extent, &FILES, &BATTERIES) {
         let definition: Definition =
-            yaml_serde::from_str(text).with_context(|| format!("read definition {file}"))?;
+            serde_json::from_str(text).with_context(|| format!("read definition {file}"))?;
         let definition = Arc::new(definition);
         match groups.iter_mut().find(|builder| builder.group == definition.group) {
             Some(builder) => builder.definitions.push(definition),
@@ -140,7 +143,7 @@ pub fn fragments_of(extent: Extent) -> anyhow::Result<Fragments> {
     let mut all = Fragments::new();
     for (file, text) in files(extent, &FRAGMENTS, &BATTERY_FRAGMENTS) {
         let fragments: Fragments =
-            yaml_serde::from_str(text).with_context(|| format!("read schema fragments {file}"))?;
+            serde_json::from_str(text).with_context(|| format!("read schema fragments {file}"))?;
         all.extend(fragments);
     }
     Ok(all)
@@ -238,7 +241,7 @@ mod tests {
     fn no_fragment_stands_in_two_files() {
         let mut names = std::collections::BTreeSet::new();
         for (file, text) in files(Extent::Batteries, &FRAGMENTS, &BATTERY_FRAGMENTS) {
-            let fragments: Fragments = yaml_serde::from_str(text).unwrap();
+            let fragments: Fragments = serde_json::from_str(text).unwrap();
             for name in fragments.into_keys() {
                 assert!(names.insert(name.clone()), "{name} stands in {file} again");
             }
