@@ -74,20 +74,48 @@ impl Admission for NamespaceLifecycle {
         {
             return Err(immortal(attributes.name()));
         }
-        if attributes.operation != Operation::Create || is_namespace || is_access_review(&resource.gvr) {
+        let Some(namespace) = namespace_of(attributes) else { return Ok(()) };
+        judge(self.state(namespace).await?, attributes, namespace)
+    }
+
+    /// A namespace that was deleted while the object was written may have been swept before: nothing would ever delete
+    /// the object then. One that is marked later is swept with the object in it.
+    async fn created(&self, attributes: &Attributes<'_>, revision: u64) -> Result<(), Status> {
+        let Some(namespace) = namespace_of(attributes).filter(|name| !IMMORTAL.contains(name)) else {
+            return Ok(());
+        };
+        if let Some(cache) = &self.cache
+            && let Err(fault) = cache.applied(revision).await
+        {
+            tracing::debug!(namespace, error = %fault, "look again at the namespace of a new object");
             return Ok(());
         }
-        let Some(namespace) = resource.namespace() else { return Ok(()) };
-        match self.state(namespace).await? {
-            Some(NamespaceState::Active) => Ok(()),
-            None => Err(Status::not_found("", "namespaces", namespace)),
-            Some(NamespaceState::Terminating) => {
-                let name = match attributes.name() {
-                    "" => meta::field(attributes.object, "generateName"),
-                    name => name,
-                };
-                Err(terminating(&resource.gvr.group, &resource.gvr.resource, name, namespace))
-            }
+        judge((self.lookup)(namespace), attributes, namespace)
+    }
+}
+
+/// The namespace that has to be there for the write.
+fn namespace_of<'a>(attributes: &'a Attributes<'_>) -> Option<&'a str> {
+    let resource = attributes.info.resource.as_ref()?;
+    let is_namespace = resource.gvr.group.is_empty() && &*resource.gvr.resource == "namespaces";
+    let needs =
+        attributes.operation == Operation::Create && !is_namespace && !is_access_review(&resource.gvr);
+    resource.namespace().filter(|_| needs)
+}
+
+/// Whether a namespace in this state takes the new object.
+fn judge(state: Option<NamespaceState>, attributes: &Attributes<'_>, namespace: &str) -> Result<(), Status> {
+    match state {
+        Some(NamespaceState::Active) => Ok(()),
+        None => Err(Status::not_found("", "namespaces", namespace)),
+        Some(NamespaceState::Terminating) => {
+            let name = match attributes.name() {
+                "" => meta::field(attributes.object, "generateName"),
+                name => name,
+            };
+            let gvr = attributes.info.resource.as_ref().map(|resource| &resource.gvr);
+            let (group, resource) = gvr.map_or(("", ""), |gvr| (&*gvr.group, &*gvr.resource));
+            Err(terminating(group, resource, name, namespace))
         }
     }
 }
@@ -151,6 +179,24 @@ mod tests {
             "widgets.e.org \"a-\" is forbidden: unable to create new content in namespace going because it is being terminated"
         );
         assert_eq!(going.details.unwrap().causes[0].reason, "NamespaceTerminating");
+    }
+
+    #[tokio::test]
+    async fn what_was_created_while_its_namespace_went_is_refused_after_all() {
+        let namespaces = ["here", "gone", "default"];
+        let mut outcomes = Vec::new();
+        for namespace in namespaces {
+            let lookup: NamespaceLookup = Arc::new(|name| (name == "here").then_some(NamespaceState::Active));
+            let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+            let info = RequestInfo::parse(&http::Method::POST, &path, None).unwrap();
+            let (identity, write) = (Identity::loopback(), WriteOptions::default());
+            let (operation, old, options) = (Operation::Create, None, Options::Write(&write));
+            let object = &mut json!({"metadata": {"name": "a"}});
+            let attributes = Attributes { info: &info, identity: &identity, operation, object, old, options };
+            let outcome = NamespaceLifecycle::new(lookup).created(&attributes, 7).await;
+            outcomes.push(outcome.map_err(|refusal| refusal.code));
+        }
+        assert_eq!(outcomes, [Ok(()), Err(404), Ok(())]);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod system_namespaces;
 mod write;
 
 use detectviz_core::edition::Obstacle;
+use detectviz_core::informer::Informer;
 use detectviz_core::metrics::Metrics;
 use detectviz_core::{Catalog, Loopback, RunContext};
 use std::sync::Arc;
@@ -49,11 +50,12 @@ pub fn start_controllers(
     system_namespaces::start(context, loopback, &kept);
     let catalog = Arc::clone(catalog);
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
-        namespace::start(context, loopback, &catalog);
+        let namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
+        namespace::start(context, loopback, &catalog, &namespaces);
         garbage::start(context, loopback, &catalog);
         apiservices::start(context, loopback, &catalog);
         remote_conditions::start(context, loopback, obstacles);
-        kept.iter().for_each(|kept| namespaced::start(context, loopback, kept));
+        kept.iter().for_each(|kept| namespaced::start(context, loopback, kept, &namespaces));
     };
     let leadership = context.leadership();
     if leadership.is_contested() {

@@ -36,6 +36,19 @@ struct State {
     failures: Mutex<usize>,
     /// The group whose server is down.
     down: Mutex<Option<&'static str>>,
+    /// The group whose server does not answer, and how many requests for it were given up.
+    silent: Mutex<(Option<&'static str>, usize)>,
+    /// What somebody makes as soon as its collection was deleted: the path, and the object.
+    late: Mutex<Option<(String, Value)>>,
+}
+
+/// A request that is not answered.
+struct Unanswered(Fake);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.0.silent.lock().unwrap().1 += 1;
+    }
 }
 
 /// Group, resource, namespace and name.
@@ -68,8 +81,9 @@ pub(crate) fn catalog() -> Arc<Catalog> {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let (objects, log, failures, down) = Default::default();
-        Self(Arc::new(State { objects, log, failures, down, revision: watch::channel(1).0 }))
+        let (objects, log, failures, down, silent, late) = Default::default();
+        let revision = watch::channel(1).0;
+        Self(Arc::new(State { objects, log, revision, failures, down, silent, late }))
     }
 
     pub(crate) fn loopback(&self) -> Arc<dyn Loopback> {
@@ -84,6 +98,21 @@ impl Fake {
     /// Lets every request for this group fail, or for none.
     pub(crate) fn take_down(&self, group: Option<&'static str>) {
         *self.0.down.lock().unwrap() = group;
+    }
+
+    /// Lets no request for this group be answered.
+    pub(crate) fn silence(&self, group: &'static str) {
+        self.0.silent.lock().unwrap().0 = Some(group);
+    }
+
+    /// How many unanswered requests were given up.
+    pub(crate) fn given_up(&self) -> usize {
+        self.0.silent.lock().unwrap().1
+    }
+
+    /// Has `object` made in the collection `path` as soon as that was deleted.
+    pub(crate) fn make_late(&self, path: &str, object: Value) {
+        *self.0.late.lock().unwrap() = Some((path.to_owned(), object));
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -237,6 +266,10 @@ impl Fake {
         for item in &items {
             self.delete(&ResourceInfo { name: meta::name(item).to_owned(), ..at.clone() }, options)?;
         }
+        let late = self.0.late.lock().unwrap().take_if(|(path, _)| is_inside(&key(&resource(path)), at));
+        if let Some((path, object)) = late {
+            self.create(&resource(&path), object)?;
+        }
         Ok(json!({"metadata": {}, "items": items}))
     }
 
@@ -300,6 +333,11 @@ impl Loopback for Fake {
             let version: u64 = info.query.get("resourceVersion").unwrap().parse().unwrap();
             let watching = Watching::new(self.clone(), info.resource.unwrap(), version);
             return Response::new(Body::stream(watching));
+        }
+        let group = info.resource.as_ref().map(|at| at.gvr.group.to_string());
+        if self.0.silent.lock().unwrap().0 == group.as_deref() {
+            let _unanswered = Unanswered(self.clone());
+            return std::future::pending().await;
         }
         let body = body.collect(1 << 20).await.unwrap();
         let (code, bytes) = match self.answer(&info, &body) {

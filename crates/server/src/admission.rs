@@ -92,6 +92,16 @@ pub trait Admission: Send + Sync {
         let _ = attributes;
         Ok(())
     }
+
+    /// Looks again once a new object is stored, at `revision`: what was checked may have changed while it was written.
+    /// A refusal takes the object back.
+    ///
+    /// # Errors
+    /// The refusal.
+    async fn created(&self, attributes: &Attributes<'_>, revision: u64) -> Result<(), Status> {
+        let _ = (attributes, revision);
+        Ok(())
+    }
 }
 
 /// All plugins in order: every mutation comes before every validation.
@@ -127,6 +137,17 @@ impl AdmissionChain {
     pub async fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         for plugin in &self.0 {
             plugin.validate(attributes).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every plugin of an object that was stored at `revision`.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn created(&self, attributes: &Attributes<'_>, revision: u64) -> Result<(), Status> {
+        for plugin in &self.0 {
+            plugin.created(attributes, revision).await?;
         }
         Ok(())
     }

@@ -8,12 +8,13 @@ mod empty;
 mod found;
 
 use detectviz_api::{Status, meta};
-use detectviz_core::informer::{Informer, Objects};
+use detectviz_core::informer::Informer;
 use detectviz_core::{Catalog, Loopback, RunContext};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
 
 use self::empty::is_absent;
 use self::found::Found;
@@ -23,31 +24,29 @@ use super::served::Resources;
 use super::write::edit;
 use crate::strategies::namespaces::FINALIZER;
 
-/// Namespaces that are worked on at once, so that one does not wait for the slow backend of another.
-const CONCURRENT_NAMESPACES: usize = 8;
+/// Sweeps under way at once, through what this server has and through what others have: a slow backend holds up the
+/// second alone.
+const SWEEPS: usize = 16;
+
 /// Follows the namespaces and empties those that are to go.
-pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
-    let mut namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
-    let (loopback, catalog) = (Arc::clone(loopback), Arc::clone(catalog));
-    let (resources, held) = Default::default();
-    let mut controller = Controller { loopback, catalog, resources, held };
-    context.spawn(async move {
-        namespaces.synced().await;
-        let mut pace = Pace::new();
-        loop {
-            let settled = controller.pass(&namespaces.objects()).await;
-            pace.next(settled, namespaces.changed()).await;
-        }
-    });
+pub(super) fn start(
+    context: &RunContext,
+    loopback: &Arc<dyn Loopback>,
+    catalog: &Arc<Catalog>,
+    namespaces: &Informer,
+) {
+    let controller = Controller::new(loopback, catalog, namespaces);
+    context.spawn(async move { controller.run().await });
 }
 
 struct Controller {
     loopback: Arc<dyn Loopback>,
     catalog: Arc<Catalog>,
-    /// What is served, as it was when the pass began.
-    resources: Resources,
-    /// What keeps each terminating namespace, by the namespace's name.
-    held: BTreeMap<String, Obstruction>,
+    namespaces: Informer,
+    /// What is served, as it was when it was asked for last.
+    resources: Mutex<Resources>,
+    local_sweeps: Semaphore,
+    remote_sweeps: Semaphore,
 }
 
 /// Why a namespace could not be let go.
@@ -57,32 +56,91 @@ enum Obstruction {
     Object(String),
     /// A request for this path was refused.
     Refusal { path: String, why: String },
+    /// Something was made while the rest was deleted.
+    New,
 }
 
 impl Controller {
-    /// Works on each terminating namespace; returns whether none is left waiting.
-    async fn pass(&mut self, namespaces: &Objects) -> bool {
-        let terminating: Vec<&Arc<Value>> =
-            namespaces.values().filter(|namespace| is_ours(namespace)).collect();
-        let names: BTreeSet<&str> = terminating.iter().map(|namespace| meta::name(namespace)).collect();
-        self.resources.refresh(&self.catalog);
-        self.held.retain(|name, _| names.contains(name.as_str()));
-        let this = &*self;
-        let release = |namespace: &Arc<Value>| {
-            let namespace = Arc::clone(namespace);
-            async move { (meta::name(&namespace).to_owned(), this.release(&namespace).await) }
-        };
-        let outcomes = stream::iter(terminating).map(release).buffer_unordered(CONCURRENT_NAMESPACES);
-        for (name, obstruction) in outcomes.collect::<Vec<_>>().await {
-            self.remember(name, obstruction);
+    fn new(loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>, namespaces: &Informer) -> Self {
+        Self {
+            loopback: Arc::clone(loopback),
+            catalog: Arc::clone(catalog),
+            namespaces: namespaces.clone(),
+            resources: Mutex::default(),
+            local_sweeps: Semaphore::new(SWEEPS),
+            remote_sweeps: Semaphore::new(SWEEPS),
         }
-        self.held.is_empty()
+    }
+
+    /// Attends to each terminating namespace on its own: none waits for another.
+    async fn run(&self) {
+        let mut namespaces = self.namespaces.clone();
+        namespaces.synced().await;
+        let (mut attended, mut work) = (HashSet::new(), FuturesUnordered::new());
+        let mut due = namespaces.objects();
+        loop {
+            for (name, _) in due.iter().filter(|(_, namespace)| is_ours(namespace)) {
+                if attended.insert(name.clone()) {
+                    work.push(self.attend(name.clone()));
+                }
+            }
+            due = tokio::select! {
+                Some(name) = work.next() => {
+                    attended.remove(&name);
+                    // It may have been made and deleted again meanwhile.
+                    self.terminating(&name).map(|namespace| (name, namespace)).into_iter().collect()
+                }
+                () = namespaces.changed() => namespaces.objects(),
+            };
+        }
+    }
+
+    /// Works on a namespace until it is gone, or nobody's; returns its name.
+    async fn attend(&self, name: String) -> String {
+        let (mut pace, mut held) = (Pace::new(), None);
+        while let Some(namespace) = self.terminating(&name) {
+            let obstruction = self.release(&namespace, held.as_ref()).await;
+            if let Some(obstruction) = obstruction.as_ref().filter(|now| held.as_ref() != Some(*now)) {
+                obstruction.report(&name);
+            }
+            held = obstruction;
+            match held {
+                Some(_) => pace.pause().await,
+                None => self.until_seen(&namespace).await,
+            }
+        }
+        name
+    }
+
+    /// The namespace, if it is to go and waits for this controller.
+    fn terminating(&self, name: &str) -> Option<Arc<Value>> {
+        self.namespaces.get("", name).filter(|namespace| is_ours(namespace))
+    }
+
+    /// Whether the namespace is still the one that is to go: another of its name is not to be touched.
+    fn is_still(&self, namespace: &Value) -> bool {
+        self.terminating(meta::name(namespace)).is_some_and(|now| meta::uid(&now) == meta::uid(namespace))
+    }
+
+    /// Waits until it is seen that the namespace was let go.
+    async fn until_seen(&self, namespace: &Value) {
+        let mut namespaces = self.namespaces.clone();
+        while self.is_still(namespace) {
+            namespaces.changed().await;
+        }
+    }
+
+    /// What is served now.
+    fn resources(&self) -> Resources {
+        let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        resources.refresh(&self.catalog);
+        resources.clone()
     }
 
     /// Lets go of `namespace` if it is empty, else tells what is in the way.
-    async fn release(&self, namespace: &Value) -> Option<Obstruction> {
+    async fn release(&self, namespace: &Value, held: Option<&Obstruction>) -> Option<Obstruction> {
         let name = meta::name(namespace);
-        if let Some(known) = self.held.get(name)
+        if let Some(known) = held
             && self.persists(known).await
         {
             return Some(known.clone());
@@ -99,10 +157,11 @@ impl Controller {
 
     async fn persists(&self, known: &Obstruction) -> bool {
         match known {
-            Obstruction::Object(path) => self.get(path).await.is_ok(),
+            Obstruction::Object(path) => self.get(path).await.is_ok_and(|object| meta::is_deleting(&object)),
             Obstruction::Refusal { path, .. } => {
                 self.get(&format!("{path}?limit=1")).await.is_err_and(|refusal| !is_absent(&refusal))
             }
+            Obstruction::New => false,
         }
     }
 
@@ -112,28 +171,23 @@ impl Controller {
         edit(&*self.loopback, &path_of(name), "/status", namespace, change).await
     }
 
-    /// Logs each obstruction once, when it comes up.
-    fn remember(&mut self, namespace: String, obstruction: Option<Obstruction>) {
-        let Some(obstruction) = obstruction else {
-            self.held.remove(&namespace);
-            return;
-        };
-        if self.held.get(&namespace) == Some(&obstruction) {
-            return;
-        }
-        match &obstruction {
-            Obstruction::Object(object) => {
-                tracing::info!(namespace, object, "namespace waits for the finalizers of an object");
-            }
-            Obstruction::Refusal { path, why } => {
-                tracing::warn!(namespace, path, error = why, "empty namespace again");
-            }
-        }
-        self.held.insert(namespace, obstruction);
-    }
-
     async fn get(&self, path: &str) -> Result<Value, Status> {
         in_time(self.loopback.get(path)).await
+    }
+}
+
+impl Obstruction {
+    /// Logs an obstruction that came up.
+    fn report(&self, namespace: &str) {
+        match self {
+            Self::Object(object) => {
+                tracing::info!(namespace, object, "namespace waits for the finalizers of an object");
+            }
+            Self::Refusal { path, why } => {
+                tracing::warn!(namespace, path, error = why, "empty namespace again");
+            }
+            Self::New => tracing::debug!(namespace, "empty namespace again: objects were made meanwhile"),
+        }
     }
 }
 
@@ -160,156 +214,4 @@ async fn finalize(loopback: &dyn Loopback, path: &str, namespace: &Value) -> Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake::{self, Fake};
-    use detectviz_api::condition::find;
-    use detectviz_core::catalog::{GroupVersionEntry, Owner};
-    use detectviz_core::health::Checks;
-    use serde_json::json;
-
-    const MAPS: &str = "/api/v1/namespaces/a/configmaps";
-
-    async fn started(fake: &Fake) -> RunContext {
-        let loopback = fake.loopback();
-        loopback.create("/api/v1/namespaces", &json!({"metadata": {"name": "a"}})).await.unwrap();
-        let context = RunContext::new(Arc::new(Checks::default()));
-        start(&context, &loopback, &catalog());
-        context
-    }
-
-    async fn stop(context: RunContext) {
-        context.cancel();
-        context.drained().await;
-    }
-
-    #[tokio::test]
-    async fn a_namespace_goes_with_all_that_is_in_it() {
-        let fake = Fake::new();
-        let loopback = fake.loopback();
-        let context = started(&fake).await;
-        for number in 0..100 {
-            loopback.create(MAPS, &json!({"metadata": {"name": format!("c{number}")}})).await.unwrap();
-        }
-        let sources = "/apis/datasource.detectviz.io/v0alpha1/namespaces/a/datasources";
-        loopback
-            .create(sources, &json!({"metadata": {"name": "a b?"}, "spec": {"type": "t"}}))
-            .await
-            .unwrap();
-        let other = "/api/v1/namespaces/b/configmaps";
-        loopback.create(other, &json!({"metadata": {"name": "stays"}})).await.unwrap();
-        loopback.delete("/api/v1/namespaces/a").await.unwrap();
-        fake.until(|fake| fake.object("/api/v1/namespaces/a").is_none()).await;
-        assert_eq!(fake.paths_in("a"), Vec::<String>::new());
-        assert_eq!(fake.paths_in("b").len(), 1);
-        stop(context).await;
-    }
-
-    #[tokio::test]
-    async fn a_namespace_waits_for_the_finalizers_of_its_objects() {
-        let fake = Fake::new();
-        let loopback = fake.loopback();
-        let context = started(&fake).await;
-        let path = format!("{MAPS}/held");
-        let held = json!({"metadata": {"name": "held", "finalizers": ["mine"]}});
-        loopback.create(MAPS, &held).await.unwrap();
-        loopback.create(MAPS, &json!({"metadata": {"name": "free"}})).await.unwrap();
-        loopback.delete("/api/v1/namespaces/a").await.unwrap();
-        // The controller's first write fails, and is made again.
-        fake.fail_next(1);
-        fake.until(|fake| fake.object(&path).is_some_and(|object| meta::is_deleting(&object))).await;
-        fake.until(|fake| fake.object(&format!("{MAPS}/free")).is_none()).await;
-        assert!(fake.object("/api/v1/namespaces/a").is_some());
-        let mut object = fake.object(&path).unwrap();
-        object["metadata"]["finalizers"] = json!([]);
-        loopback.update(&path, &object).await.unwrap();
-        fake.until(|fake| fake.object("/api/v1/namespaces/a").is_none()).await;
-        stop(context).await;
-    }
-
-    /// The built-in groups, and one that another server serves.
-    fn catalog() -> Arc<Catalog> {
-        let catalog = fake::catalog();
-        let resources = vec![
-            json!({"resource": "things", "scope": "Namespaced", "responseKind": {"kind": "Thing"}, "verbs": ["delete", "list"]}),
-        ];
-        let (owner, priority) = (Owner::Aggregated, (1000, 15));
-        let group_version = "example.org/v1".parse().unwrap();
-        let entry =
-            GroupVersionEntry { group_version, owner, priority, resources, open_api: None, stale: true };
-        catalog.publish(entry).unwrap();
-        catalog
-    }
-
-    fn says(fake: &Fake, kind: &str, status: &str, part: &str) -> bool {
-        let namespace = fake.object("/api/v1/namespaces/a").unwrap_or_default();
-        find(&namespace, kind).is_some_and(|(have, _, message)| have == status && message.contains(part))
-    }
-
-    #[tokio::test]
-    async fn a_namespace_waits_for_a_backend_that_is_down_and_says_so() {
-        const FAILURE: &str = "NamespaceDeletionDiscoveryFailure";
-        let fake = Fake::new();
-        let loopback = fake.loopback();
-        let context = started(&fake).await;
-        let things = "/apis/example.org/v1/namespaces/a/things";
-        let held = json!({"metadata": {"name": "t", "finalizers": ["mine"]}});
-        loopback.create(things, &held).await.unwrap();
-        loopback.create(MAPS, &json!({"metadata": {"name": "c"}})).await.unwrap();
-        fake.take_down(Some("example.org"));
-        loopback.delete("/api/v1/namespaces/a").await.unwrap();
-        let down = "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: \
-            example.org/v1: backend is down";
-        fake.until(|fake| says(fake, FAILURE, "True", down)).await;
-        assert!(fake.object(&format!("{MAPS}/c")).is_none(), "what can be deleted is");
-
-        fake.take_down(None);
-        fake.until(|fake| {
-            says(
-                fake,
-                "NamespaceContentRemaining",
-                "True",
-                "Some resources are remaining: things.example.org has 1 resource instances",
-            )
-        })
-        .await;
-        let waits = "Some content in the namespace has finalizers remaining: mine in 1 resource instances";
-        assert!(says(&fake, "NamespaceFinalizersRemaining", "True", waits));
-        assert!(says(&fake, "NamespaceDeletionGroupVersionParsingFailure", "False", "All legacy kube types"));
-        assert!(says(&fake, FAILURE, "False", ""));
-        let mut object = fake.object(&format!("{things}/t")).unwrap();
-        object["metadata"]["finalizers"] = json!([]);
-        loopback.update(&format!("{things}/t"), &object).await.unwrap();
-        fake.until(|fake| fake.object("/api/v1/namespaces/a").is_none()).await;
-        stop(context).await;
-    }
-
-    #[test]
-    fn only_namespaced_stored_resources_are_emptied() {
-        let mut resources = Resources::default();
-        resources.refresh(&catalog());
-        let (loopback, held) = (Fake::new().loopback(), BTreeMap::new());
-        let controller = Controller { loopback, catalog: catalog(), resources, held };
-        let names: Vec<_> = controller.collections().into_iter().map(|served| served.resource).collect();
-        assert_eq!(
-            names,
-            [
-                "pods",
-                "configmaps",
-                "secrets",
-                "serviceaccounts",
-                "services",
-                "endpoints",
-                "resourcequotas",
-                "limitranges",
-                "events",
-                "podtemplates",
-                "leases",
-                "datasources",
-                "endpointslices",
-                "things",
-                "externalnames"
-            ]
-        );
-    }
-}
+mod tests;

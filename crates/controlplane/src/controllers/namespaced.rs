@@ -55,8 +55,13 @@ pub(super) struct Kept {
 }
 
 /// Follows the namespaces and the objects of that name in them.
-pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, kept: &Arc<Kept>) {
-    let mut namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
+pub(super) fn start(
+    context: &RunContext,
+    loopback: &Arc<dyn Loopback>,
+    kept: &Arc<Kept>,
+    namespaces: &Informer,
+) {
+    let mut namespaces = namespaces.clone();
     let mut objects = Informer::start(context, Arc::clone(loopback), &kept.selection());
     let (loopback, kept) = (Arc::clone(loopback), Arc::clone(kept));
     context.spawn(async move {
@@ -194,7 +199,8 @@ mod tests {
         namespace(&fake, "a").await;
         let context = RunContext::new(Arc::new(Checks::default()));
         fake.fail_next(2);
-        upkeep().kept().iter().for_each(|kept| start(&context, &loopback, kept));
+        let namespaces = Informer::start(&context, Arc::clone(&loopback), "/api/v1/namespaces");
+        upkeep().kept().iter().for_each(|kept| start(&context, &loopback, kept, &namespaces));
         fake.until(|fake| fake.object(ACCOUNT).is_some() && is_published(fake)).await;
 
         namespace(&fake, "b").await;

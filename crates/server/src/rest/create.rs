@@ -4,9 +4,10 @@
 use detectviz_api::options::WriteKind;
 use detectviz_api::{Status, meta};
 use detectviz_core::http::{Body, Response};
-use detectviz_storage::{Compare, KeyValue, TxnOutcome};
+use detectviz_storage::{Compare, KeyValue, Op, TxnOutcome};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 use super::Call;
 use super::change::{Attempt, bytes};
@@ -109,11 +110,34 @@ impl Write<'_> {
                 None => Attempt::Done(Written { code, json: bytes(&object), warnings }),
             });
         }
-        match self.put(key.into(), Compare::Absent, object).await? {
+        let (key, name) = (Arc::<str>::from(key), meta::name(&object).to_owned());
+        match self.put(Arc::clone(&key), Compare::Absent, object).await? {
             (TxnOutcome::Committed { revision, .. }, stored) => {
+                self.confirm(key, &name, revision).await?;
                 Ok(Attempt::Done(Written { code, json: served(stored, revision)?, warnings }))
             }
             (TxnOutcome::Conflict { current }, _) => Ok(Attempt::Raced(current)),
+        }
+    }
+
+    /// Lets plugins look again at what was created at `revision`; what they refuse now is taken back.
+    async fn confirm(&self, key: Arc<str>, name: &str, revision: u64) -> Result<(), Status> {
+        let mut object = json!({"metadata": {"name": name}});
+        let options = Options::Write(&self.options);
+        let attributes = self.call.attributes(Operation::Create, &mut object, None, options);
+        let Err(refusal) = self.call.resource.admission.created(&attributes, revision).await else {
+            return Ok(());
+        };
+        let mut latest = revision;
+        // Whoever saw it may have changed it; what was made anew since is checked on its own.
+        loop {
+            let txn = self.call.resource.txn(Arc::clone(&key), Compare::ModRevision(latest), Op::Delete);
+            match self.call.resource.backend.store.txn(txn).await.map_err(super::store_fault)? {
+                TxnOutcome::Conflict { current: Some(now) } if now.create_revision == revision => {
+                    latest = now.mod_revision;
+                }
+                _ => return Err(refusal),
+            }
         }
     }
 

@@ -334,3 +334,34 @@ async fn owners_that_stand_twice_stand_once() {
     let answer = world.patch(&at("w"), MERGE, &patch).await;
     assert!(answer.warnings[0].contains("after mutating admission happens"), "{:?}", answer.warnings);
 }
+
+/// Refuses what is stored already.
+struct TooLate;
+
+#[async_trait]
+impl Admission for TooLate {
+    fn mutates(&self) -> bool {
+        false
+    }
+
+    async fn created(&self, attributes: &Attributes<'_>, revision: u64) -> Result<(), Status> {
+        assert!(revision > 0 && attributes.operation == Operation::Create);
+        Err(Status::failure(Reason::Forbidden, format!("not {} any more", attributes.name())))
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_refuses_once_it_is_stored_is_taken_back() {
+    for others in [false, true] {
+        let world = World::admitting(Arc::new(TooLate)).await;
+        let mut writes = 0;
+        world.store.before_each_write(move || {
+            writes += 1;
+            // Somebody who saw the new object changes it before it is taken back.
+            (others && writes == 2).then(|| put(&key("w"), &widget("w", json!({"text": "theirs"}))))
+        });
+        let created = world.create(&widget("w", json!({}))).await;
+        assert_eq!(created.refused(403), "not w any more");
+        world.send("GET", &at("w"), JSON, String::new()).await.refused(404);
+    }
+}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Controller;
 use super::found::Found;
 use crate::controllers::metadata::{LIST, MAX_BYTES, OBJECT, answer, document, in_time, request};
-use crate::controllers::served::Served;
+use crate::controllers::served::{Resources, Served};
 use crate::controllers::write::segment;
 
 /// Objects a page.
@@ -58,7 +58,8 @@ impl Item {
         self.metadata.finalizers.iter().flatten().map(String::as_str)
     }
 
-    fn is_deleting(&self) -> bool {
+    /// Whether it is deleted, and waits for something.
+    pub(super) fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 }
@@ -78,31 +79,37 @@ impl Page {
 impl Controller {
     /// Deletes what is in the namespace, and tells what stays.
     pub(super) async fn empty(&self, namespace: &Value, name: &str) -> Found {
-        let mut found = Found::default();
-        for gv in self.resources.unknown() {
+        let (mut found, resources) = (Found::default(), self.resources());
+        for gv in resources.unknown() {
             let why = format!("stale GroupVersion discovery: {gv}");
             found.unavailable.insert(gv.to_string(), (gv.path(), why));
         }
-        for served in self.collections() {
-            if let Err(refusal) = self.empty_one(&served, namespace, name, &mut found).await
-                && !is_absent(&refusal)
-            {
-                found.refuse(&served, &served.collection(Some(name)), refusal);
-            }
-            // What runs ends before what it may need does.
-            if is_pods(&served) && found.remains(&served) {
-                break;
+        let (remote, local): (Vec<Served>, Vec<Served>) = collections(&resources)
+            .into_iter()
+            .partition(|served| resources.is_remote(&served.group_version));
+        for (collections, sweeps) in [(local, &self.local_sweeps), (remote, &self.remote_sweeps)] {
+            let Ok(_turn) = sweeps.acquire().await else { return found };
+            for served in collections {
+                self.sweep(&served, namespace, name, &mut found).await;
+                // What runs ends before what it may need does.
+                if is_pods(&served) && found.remains(&served) {
+                    return found;
+                }
             }
         }
         found
     }
 
-    /// Every resource that has objects in namespaces to delete, whoever serves it; pods come first.
-    pub(super) fn collections(&self) -> Vec<Served> {
-        let mut all = self.resources.with(&["delete", "list"]);
-        all.retain(|served| served.namespaced);
-        all.sort_by_key(|served| !is_pods(served));
-        all
+    /// Empties a collection, unless whoever serves it was found not to answer.
+    async fn sweep(&self, served: &Served, namespace: &Value, name: &str, found: &mut Found) {
+        if found.unavailable.contains_key(&served.group_version.to_string()) {
+            return;
+        }
+        if let Err(refusal) = self.empty_one(served, namespace, name, found).await
+            && !is_absent(&refusal)
+        {
+            found.refuse(served, &served.collection(Some(name)), refusal);
+        }
     }
 
     async fn empty_one(
@@ -115,6 +122,9 @@ impl Controller {
         let path = served.collection(Some(name));
         let (mut from, mut held) = (String::new(), 0);
         for _ in 0..PAGES {
+            if !self.is_still(namespace) {
+                return Ok(());
+            }
             let page = match self.delete_page(served, &path, &from).await {
                 // The snapshot is forgotten: what is left of the collection is a new one.
                 Err(refusal) if refusal.is(Reason::Expired) && !from.is_empty() => {
@@ -211,6 +221,14 @@ impl Controller {
         };
         in_time(sent).await
     }
+}
+
+/// Every resource that has objects in namespaces to delete, whoever serves it; pods come first.
+pub(super) fn collections(resources: &Resources) -> Vec<Served> {
+    let mut all = resources.with(&["delete", "list"]);
+    all.retain(|served| served.namespaced);
+    all.sort_by_key(|served| !is_pods(served));
+    all
 }
 
 /// Options by which dependents are left to the garbage collector, and an object made anew is left alone.

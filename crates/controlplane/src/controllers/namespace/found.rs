@@ -28,12 +28,18 @@ pub(super) struct Found {
     finalizers: BTreeMap<String, usize>,
     /// The path of an object that waits for its finalizers, or was given time.
     held: Option<String>,
+    /// Whether something was not deleted yet when all of its collection had been.
+    is_new: bool,
 }
 
 impl Found {
     /// Counts an object that is still there.
     pub(super) fn add(&mut self, path: String, item: &Item) {
-        self.held.get_or_insert(path);
+        if !item.is_deleting() {
+            self.is_new = true;
+        } else if self.held.is_none() {
+            self.held = Some(path);
+        }
         for finalizer in item.finalizers() {
             *self.finalizers.entry(finalizer.to_owned()).or_default() += 1;
         }
@@ -60,6 +66,9 @@ impl Found {
             |(path, why): (&String, &String)| Obstruction::Refusal { path: path.clone(), why: why.clone() };
         let refused = || self.refused.first_key_value().map(refusal);
         let unavailable = || self.unavailable.values().next().map(|(path, why)| refusal((path, why)));
+        if self.is_new {
+            return Some(Obstruction::New);
+        }
         self.held.clone().map(Obstruction::Object).or_else(refused).or_else(unavailable)
     }
 
