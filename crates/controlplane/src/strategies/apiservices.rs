@@ -26,9 +26,18 @@ impl Strategy for ApiServices {
             faults
                 .push(required("spec.group", "only v1 may have an empty group and it better be legacy kube"));
         }
+        faults.extend(priority_faults(spec));
         faults.extend(if spec["service"].is_object() { remote_faults(spec) } else { local_faults(spec) });
         faults
     }
+}
+
+fn priority_faults(spec: &Value) -> Vec<Cause> {
+    let fault = |(field, most): (&str, i64)| {
+        let priority = spec[field].as_i64().filter(|priority| !(1..=most).contains(priority))?;
+        Some(invalid(&format!("spec.{field}"), priority, &format!("must be positive and less than {most}")))
+    };
+    [("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)].into_iter().filter_map(fault).collect()
 }
 
 /// What an APIService without a service may not have: there is nothing to connect to.
@@ -40,7 +49,7 @@ fn local_faults(spec: &Value) -> Vec<Cause> {
     }
     if spec["insecureSkipTLSVerify"] == true {
         let why = "local APIServices may not have insecureSkipTLSVerify";
-        faults.push(invalid("spec.insecureSkipTLSVerify", "true", why));
+        faults.push(invalid("spec.insecureSkipTLSVerify", true, why));
     }
     faults
 }
@@ -52,12 +61,16 @@ fn remote_faults(spec: &Value) -> Vec<Cause> {
             faults.push(required(&format!("spec.service.{field}"), ""));
         }
     }
+    if let Some(port) = spec["service"]["port"].as_i64().filter(|port| !(1..=65535).contains(port)) {
+        let why = "port is not valid: must be between 1 and 65535, inclusive";
+        faults.push(invalid("spec.service.port", port, why));
+    }
     if text(spec, "/group").is_empty() {
         faults.push(forbidden("spec.service", "the core group is always served by this server itself"));
     }
     let bundle = text(spec, "/caBundle");
     if spec["insecureSkipTLSVerify"] == true && !bundle.is_empty() {
-        faults.push(invalid("spec.insecureSkipTLSVerify", "true", "may not be true if caBundle is present"));
+        faults.push(invalid("spec.insecureSkipTLSVerify", true, "may not be true if caBundle is present"));
     }
     if !bundle.is_empty() && !has_certificate(bundle) {
         let why = "must hold at least one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE";
@@ -123,7 +136,7 @@ mod tests {
             &local,
             &[
                 "spec.caBundle: Invalid value: \"1 bytes\": local APIServices may not have a caBundle",
-                "spec.insecureSkipTLSVerify: Invalid value: \"true\": local APIServices may not have",
+                "spec.insecureSkipTLSVerify: Invalid value: true: local APIServices may not have",
             ],
         );
         let mut remote = local;
@@ -134,7 +147,7 @@ mod tests {
             &[
                 "spec.service.namespace: Required value",
                 "spec.service.name: Required value",
-                "spec.insecureSkipTLSVerify: Invalid value: \"true\": may not be true if caBundle is present",
+                "spec.insecureSkipTLSVerify: Invalid value: true: may not be true if caBundle is present",
                 "spec.caBundle: Invalid value: \"1 bytes\": must hold at least one certificate in PEM",
             ],
         );
@@ -143,6 +156,25 @@ mod tests {
             "v1.",
             &json!({"version": "v1", "service": service}),
             &["spec.service: Forbidden: the core group"],
+        );
+    }
+
+    #[test]
+    fn priorities_and_ports_have_bounds() {
+        check(
+            "v1.a.b",
+            &json!({"group": "a.b", "version": "v1", "groupPriorityMinimum": 0, "versionPriority": 1001,
+                "service": {"namespace": "a", "name": "b", "port": 65536}}),
+            &[
+                "spec.groupPriorityMinimum: Invalid value: 0: must be positive and less than 20000",
+                "spec.versionPriority: Invalid value: 1001: must be positive and less than 1000",
+                "spec.service.port: Invalid value: 65536: port is not valid: must be between 1 and 65535, inclusive",
+            ],
+        );
+        check(
+            "v1.a.b",
+            &json!({"group": "a.b", "version": "v1", "groupPriorityMinimum": 20000, "versionPriority": 1000}),
+            &[],
         );
     }
 

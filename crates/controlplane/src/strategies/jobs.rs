@@ -20,10 +20,7 @@ impl Strategy for Jobs {
         if let Some(spec) = object.get_mut("spec") {
             complete(spec);
         }
-        let labels = object.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object());
-        if let Some(labels) = labels.cloned() {
-            take_labels(object, "metadata", "labels", &labels);
-        }
+        label(object);
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -34,6 +31,7 @@ impl Strategy for Jobs {
         if let Some(spec) = object.get_mut("spec").filter(|spec| spec["manualSelector"] != true) {
             select_own_pods(spec, &name, &uid);
         }
+        label(object);
     }
 
     fn validate(&self, object: &Value) -> Vec<Cause> {
@@ -116,6 +114,14 @@ impl Strategy for CronJobs {
             faults.extend(job_faults(job, "spec.jobTemplate.spec"));
         }
         faults
+    }
+}
+
+/// A job without labels has those of its pods.
+fn label(job: &mut Value) {
+    let labels = job.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object());
+    if let Some(labels) = labels.cloned() {
+        take_labels(job, "metadata", "labels", &labels);
     }
 }
 
@@ -226,6 +232,7 @@ mod tests {
             spec["template"]["metadata"]["labels"],
             json!({"controller-uid": "u", "batch.kubernetes.io/controller-uid": "u", "job-name": "j", "batch.kubernetes.io/job-name": "j"})
         );
+        assert_eq!(job["metadata"]["labels"], spec["template"]["metadata"]["labels"]);
         for (field, value) in [
             ("completions", json!(1)),
             ("parallelism", json!(1)),

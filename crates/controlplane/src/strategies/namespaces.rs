@@ -1,8 +1,12 @@
 //! Namespaces: one is held by its finalizers in `spec` until a controller has emptied it.
 
-use detectviz_api::meta;
+use detectviz_api::names::check_label_key;
+use detectviz_api::{Cause, meta};
 use detectviz_server::strategy::Strategy;
 use serde_json::{Value, json};
+
+use super::causes::invalid;
+use super::text;
 
 /// The namespaces that are always there.
 pub(crate) const SYSTEM: [&str; 3] = ["default", "kube-system", "kube-public"];
@@ -53,6 +57,25 @@ impl Strategy for Namespaces {
         }
     }
 
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        finalizers(object)
+            .iter()
+            .flat_map(|finalizer| finalizer_faults("spec.finalizers", finalizer))
+            .collect()
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value) -> Vec<Cause> {
+        let mut faults = Vec::new();
+        // They change through their own subresource alone; what stands there stays.
+        if finalizers(object) != finalizers(old) {
+            for (index, finalizer) in finalizers(object).into_iter().enumerate() {
+                faults.extend(finalizer_faults(&format!("spec.finalizers[{index}]"), finalizer));
+            }
+        }
+        faults.extend(phase_fault(object));
+        faults
+    }
+
     fn is_held(&self, object: &Value) -> bool {
         let own = object.pointer("/spec/finalizers").and_then(Value::as_array);
         meta::has_finalizers(object) || own.is_some_and(|list| !list.is_empty())
@@ -66,6 +89,30 @@ impl Strategy for Namespaces {
     fn takes_metadata(&self, subresource: &str) -> bool {
         subresource == "status"
     }
+}
+
+fn finalizers(object: &Value) -> Vec<&str> {
+    let list = object.pointer("/spec/finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn finalizer_faults(field: &str, finalizer: &str) -> Vec<Cause> {
+    if let Err(why) = check_label_key(finalizer) {
+        return vec![invalid(field, finalizer, &why)];
+    }
+    let is_standard = ["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer);
+    let why = "name is neither a standard finalizer name nor is it fully qualified";
+    let fault = || invalid(field, finalizer, why);
+    (!is_standard && !finalizer.contains('/')).then(fault).into_iter().collect()
+}
+
+/// The phase tells whether the namespace is going, and nobody may tell otherwise; upstream writes the field with a capital.
+fn phase_fault(object: &Value) -> Option<Cause> {
+    let phase = Some(text(object, "/status/phase")).filter(|phase| !phase.is_empty()).unwrap_or("Active");
+    let (only, when) =
+        if meta::is_deleting(object) { ("Terminating", "not empty") } else { ("Active", "empty") };
+    let why = format!("may only be '{only}' if `deletionTimestamp` is {when}");
+    (phase != only).then(|| invalid("status.Phase", phase, &why))
 }
 
 fn label(object: &mut Value) {
@@ -101,6 +148,7 @@ fn spec_of(object: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strategies::read;
 
     #[test]
     fn a_new_namespace_is_active_labelled_and_held() {
@@ -127,6 +175,57 @@ mod tests {
         assert_eq!(object["spec"], json!({}));
         assert_eq!(Namespaces.writable_subresource("finalize"), Some(["spec"].as_slice()));
         assert_eq!(Namespaces.writable_subresource("status"), None);
+    }
+
+    #[test]
+    fn finalizers_are_qualified_and_the_phase_tells_the_truth() {
+        const WHY: &str = "name is neither a standard finalizer name nor is it fully qualified";
+        let of = |finalizers: Value, phase: &str, going: bool| {
+            let mut object =
+                json!({"metadata": {}, "spec": {"finalizers": finalizers}, "status": {"phase": phase}});
+            if going {
+                object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+            }
+            object
+        };
+        let old = of(json!(["kubernetes"]), "Active", false);
+        for (finalizers, phase, going, faults) in [
+            (json!(["kubernetes", "a.b/c", "orphan"]), "Active", false, vec![]),
+            (json!(["kubernetes"]), "", false, vec![]),
+            (json!([]), "Terminating", true, vec![]),
+            (
+                json!(["a.b/c", "own"]),
+                "Active",
+                false,
+                vec![format!("spec.finalizers[1]: Invalid value: \"own\": {WHY}")],
+            ),
+            (
+                json!(["kubernetes"]),
+                "Terminating",
+                false,
+                vec![
+                    "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"
+                        .to_owned(),
+                ],
+            ),
+            (
+                json!(["kubernetes"]),
+                "Active",
+                true,
+                vec![
+                    "status.Phase: Invalid value: \"Active\": may only be 'Terminating' if `deletionTimestamp` is not empty"
+                        .to_owned(),
+                ],
+            ),
+        ] {
+            let object = of(finalizers, phase, going);
+            assert_eq!(read(&Namespaces.validate_update(&object, &old)), faults, "{object}");
+        }
+        let new = of(json!(["own"]), "Active", false);
+        assert_eq!(
+            read(&Namespaces.validate(&new)),
+            [format!("spec.finalizers: Invalid value: \"own\": {WHY}")]
+        );
     }
 
     #[test]
