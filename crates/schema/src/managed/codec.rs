@@ -14,7 +14,9 @@ use super::set::{Branch, Set};
 pub(super) fn decode(fields: &Value) -> Result<(Set<'_>, bool), String> {
     let mut canonical = true;
     let level = level(fields, &mut canonical)?;
-    Ok((level.below, canonical))
+    // The whole object is no field: a mark that it were one is not written again.
+    let marked = fields.get(".").is_some();
+    Ok((level.below, canonical && !marked))
 }
 
 /// What an object says of the step that leads to it.

@@ -1,7 +1,10 @@
 //! What a stored object may not have in `managedFields`.
 
 use detectviz_api::Cause;
+use detectviz_api::go::quote;
 use serde_json::Value;
+
+use crate::decode::MAX_REPORTED;
 
 const MAX_MANAGER: usize = 128;
 const MAX_SUBRESOURCE: usize = 256;
@@ -10,6 +13,9 @@ const MAX_SUBRESOURCE: usize = 256;
 pub fn managed_faults(object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     for (place, entry) in super::list_in(object).iter().enumerate() {
+        if causes.len() >= MAX_REPORTED {
+            break;
+        }
         let path = |field: &str| format!("metadata.managedFields[{place}].{field}");
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("");
         if !matches!(text("operation"), "Apply" | "Update") {
@@ -22,7 +28,9 @@ pub fn managed_faults(object: &Value) -> Vec<Cause> {
         if manager.len() > MAX_MANAGER {
             causes.push(too_long(path("manager"), MAX_MANAGER));
         }
-        for (position, character) in manager.char_indices().filter(|(_, character)| !is_print(*character)) {
+        // One is enough to say: a name of nothing but such characters would make an answer of any size.
+        let bad = manager.char_indices().find(|(_, character)| !is_print(*character));
+        if let Some((position, character)) = bad {
             let code = u32::from(character);
             let why = format!("invalid character U+{code:04X} (at position {position})");
             causes.push(invalid(path("manager"), manager, &why));
@@ -42,7 +50,7 @@ fn is_print(character: char) -> bool {
 fn invalid(field: String, value: &str, why: &str) -> Cause {
     Cause {
         reason: "FieldValueInvalid".to_owned(),
-        message: format!("Invalid value: {value:?}: {why}"),
+        message: format!("Invalid value: {}: {why}", quote(value)),
         field,
     }
 }

@@ -252,6 +252,7 @@ impl<'a> Write<'a> {
             built_in: resource.version.is_built_in(),
         };
         let mut causes = meta::faults(object, subject);
+        causes.extend(managed_faults(object));
         if let Some(old) = old {
             causes.extend(update_faults(object, old));
         }

@@ -264,3 +264,34 @@ async fn a_strategy_warns_of_what_is_valid() {
     let refused = world.patch(&at("w"), MERGE, &json!({"spec": {"replicas": 13}})).await;
     assert_eq!((refused.code, refused.warnings.len()), (422, 0));
 }
+
+/// Books that are sent are read, and what can be read is not valid for that.
+#[tokio::test]
+async fn books_that_are_sent_are_held_against_upstreams_rules() {
+    let world = World::start().await;
+    let mut object = widget("w", json!({"text": "a"}));
+    let books = |manager: &str, subresource: &str| {
+        json!([{"manager": manager, "operation": "Update", "apiVersion": "e.org/v1", "fieldsType": "FieldsV1",
+            "subresource": subresource, "fieldsV1": {"f:spec": {"f:tags": {}}}}])
+    };
+    let (long, longer, nothing) = ("x".repeat(129), "x".repeat(257), "\t".repeat(100_000));
+    for (manager, subresource, fault) in [
+        (&*long, "", "metadata.managedFields[0].manager: Too long: may not be more than 128 bytes"),
+        ("x", &*longer, "metadata.managedFields[0].subresource: Too long: may not be more than 256 bytes"),
+        (
+            "a\tb",
+            "",
+            "metadata.managedFields[0].manager: Invalid value: \"a\\tb\": invalid character U+0009 (at position 1)",
+        ),
+        (&*nothing, "", "metadata.managedFields[0].manager: Too long"),
+    ] {
+        object["metadata"]["managedFields"] = books(manager, subresource);
+        let refused = world.create(&object).await.refused(422);
+        assert!(refused.contains(fault) && refused.len() < 10_000, "{refused:.2000}");
+    }
+    object["metadata"]["managedFields"] = books("x", "");
+    let created = world.create(&object).await.expect(201);
+    let patch = json!({"metadata": {"managedFields": books(&long, "")}});
+    world.patch(&at("w"), MERGE, &patch).await.refused(422);
+    assert_eq!(world.get(&at("w")).await.expect(200), created);
+}
