@@ -46,6 +46,13 @@ pub enum DecodeError {
     Yaml(String),
 }
 
+impl DecodeError {
+    /// Whether the text is well-formed and only means too much.
+    pub fn is_too_much(&self) -> bool {
+        matches!(self, Self::Json(fault) if fault.is_data())
+    }
+}
+
 /// Reads one JSON document, the whole of `bytes`.
 ///
 /// # Errors
@@ -195,6 +202,8 @@ mod tests {
             assert_eq!(decode(text).unwrap_err().to_string(), message, "{text}");
         }
         assert!(decode_json(b"\"\xff\"", Limits::default()).is_err());
+        assert!(decode("[{},{},{},{},{}]").unwrap_err().is_too_much());
+        assert!(!decode("[{},").unwrap_err().is_too_much());
         let deep = decode_json("[".repeat(200).as_bytes(), Limits::default()).unwrap_err();
         assert_eq!(deep.to_string(), "read JSON: recursion limit exceeded at line 1 column 128");
     }

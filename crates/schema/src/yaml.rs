@@ -2,6 +2,8 @@
 //! true, `0x10` is 16), aliases are written out, and every key is a string. Built from events, so that nothing is made that is not
 //! counted first.
 
+mod flow;
+
 use detectviz_api::go::cut;
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Number, Value};
@@ -23,6 +25,9 @@ const MAX_TEXT: usize = 16 << 20;
 /// larger than `limits`.
 pub fn decode_yaml(bytes: &[u8], limits: Limits) -> Result<Decoded, DecodeError> {
     let text = std::str::from_utf8(bytes).map_err(|fault| DecodeError::Yaml(fault.to_string()))?;
+    if flow::is_too_long(text, limits.max_values) {
+        return Err(DecodeError::Yaml("too many values in brackets".to_owned()));
+    }
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         values_left: limits.max_values,
