@@ -43,8 +43,9 @@ pub fn json_patch(document: &mut Value, body: &[u8]) -> Result<(), Status> {
         apply(document, operation).map_err(|fault| {
             let what = "the server rejected our request due to an error in our request";
             // The fault repeats the pointer, which is as long as who sent it likes.
-            let message = format!("{what}: operation {index}: {}", cut(&fault.to_string()));
-            Status::failure(Reason::Invalid, message)
+            let why = format!("operation {index}: {}", cut(&fault.to_string()));
+            let message = format!("{what}: patch: {why}");
+            Status::failure(Reason::Invalid, message).because("FieldValueInvalid", why, "patch")
         })?;
     }
     Ok(())
@@ -269,6 +270,22 @@ mod tests {
     fn bad_patches_have_their_codes() {
         let code = |body: &[u8]| json_patch(&mut json!({}), body).unwrap_err().code;
         assert_eq!(code(b"{}"), 400);
+        let refusal =
+            json_patch(&mut json!({"a": 1}), br#"[{"op":"test","path":"/a","value":2}]"#).unwrap_err();
+        let cause = &refusal.details.as_ref().unwrap().causes[0];
+        assert_eq!(
+            (refusal.code, cause.field.as_str(), cause.reason.as_str()),
+            (422, "patch", "FieldValueInvalid")
+        );
+        // kubectl shows the causes of a refusal, and its message only if there are none.
+        assert_eq!(
+            refusal.message,
+            format!(
+                "the server rejected our request due to an error in our request: patch: {}",
+                cause.message
+            )
+        );
+        assert!(cause.message.starts_with("operation 0: "), "{}", cause.message);
         assert_eq!(code(br#"[{"op":"remove","path":"/x"}]"#), 422);
         assert_eq!(merge_patch(&mut json!({}), b"[]").unwrap_err().code, 400);
         let many =

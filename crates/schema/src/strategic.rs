@@ -197,8 +197,9 @@ fn bad_format(directive: &str, path: &Path<'_>, why: &str) -> Status {
 
 fn inapplicable(path: &Path<'_>, why: &str) -> Status {
     let place = quote(&path.spelled());
-    let message = format!("unable to apply strategic merge patch at {place}: {why}");
-    Status::failure(Reason::Invalid, message)
+    let fault = format!("at {place}: {why}");
+    let message = format!("unable to apply strategic merge patch: {fault}");
+    Status::failure(Reason::Invalid, message).because("FieldValueInvalid", fault, "patch")
 }
 
 fn unknown_directive(path: &Path<'_>) -> Status {

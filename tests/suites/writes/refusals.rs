@@ -142,7 +142,7 @@ fn an_update_is_refused_with_every_cause() {
 }
 
 const REJECTED: Refusal<'_> =
-    (422, "Invalid", "the server rejected our request due to an error in our request…", "");
+    (422, "Invalid", "the server rejected our request due to an error in our request…", "FieldValueInvalid");
 const UNREADABLE: Refusal<'_> = (400, "BadRequest", "error decoding patch: …", "");
 
 const PATCHES: &[(&str, &str, Refusal<'_>)] = &[
@@ -154,7 +154,11 @@ const PATCHES: &[(&str, &str, Refusal<'_>)] = &[
     (JSON_PATCH, r#"[{"op":"remove","path":"/data/none"}]"#, REJECTED),
     (MERGE, "[]", UNREADABLE),
     (STRATEGIC, "[]", UNREADABLE),
-    (STRATEGIC, r#"{"$patch":"what"}"#, (422, "Invalid", "unable to apply strategic merge patch…", "")),
+    (
+        STRATEGIC,
+        r#"{"$patch":"what"}"#,
+        (422, "Invalid", "unable to apply strategic merge patch…", "FieldValueInvalid"),
+    ),
     (
         MERGE,
         r#"{"metadata":{"uid":"x"}}"#,
