@@ -7,5 +7,6 @@
 mod admission;
 mod metadata;
 mod patches;
+mod races;
 mod scale;
 mod support;
