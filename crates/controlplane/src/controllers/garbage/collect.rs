@@ -163,19 +163,36 @@ impl Collector {
     async fn orphan(&self, uid: Uid) -> Result<(), Fault> {
         let node = |graph: &Graph| graph.node(uid).map(|node| node.identity.clone());
         let Some(identity) = node(&self.graph()) else { return Ok(()) };
-        let dependents: Vec<(Uid, Identity)> =
-            self.graph().dependents(uid).map(|(uid, node)| (uid, node.identity.clone())).collect();
-        let let_go = |(dependent, identity): (Uid, Identity)| async move {
-            self.let_go(dependent, &identity, uid).await
-        };
-        let mut outcomes = stream::iter(dependents).map(let_go).buffer_unordered(CONCURRENT);
-        while let Some(outcome) = outcomes.next().await {
-            outcome?;
+        let mut let_go = HashSet::new();
+        loop {
+            // Those that were made meanwhile, too.
+            let dependents: Vec<(Uid, Identity)> = self
+                .graph()
+                .dependents(uid)
+                .filter(|(dependent, _)| !let_go.contains(dependent))
+                .map(|(dependent, node)| (dependent, node.identity.clone()))
+                .collect();
+            if dependents.is_empty() {
+                break;
+            }
+            let_go.extend(dependents.iter().map(|(dependent, _)| *dependent));
+            self.let_all_go(dependents, uid).await?;
         }
         match self.live.get(uid, &identity).await? {
             Some(latest) => self.take_off(&identity, &latest, ORPHAN).await,
             None => Ok(()),
         }
+    }
+
+    async fn let_all_go(&self, dependents: Vec<(Uid, Identity)>, owner: Uid) -> Result<(), Fault> {
+        let let_go = |(dependent, identity): (Uid, Identity)| async move {
+            self.let_go(dependent, &identity, owner).await
+        };
+        let mut outcomes = stream::iter(dependents).map(let_go).buffer_unordered(CONCURRENT);
+        while let Some(outcome) = outcomes.next().await {
+            outcome?;
+        }
+        Ok(())
     }
 
     async fn let_go(&self, dependent: Uid, identity: &Identity, owner: Uid) -> Result<(), Fault> {

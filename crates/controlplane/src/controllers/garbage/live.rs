@@ -26,6 +26,8 @@ pub(super) enum Fault {
     UnknownKind(Identity),
     /// So much is asked of that server already.
     Busy,
+    /// What was answered is not about the object that was asked for.
+    Unclear,
     /// A cluster-scoped object refers to an owner in a namespace, which cannot be looked up.
     NoNamespace,
     /// The server refused.
@@ -39,6 +41,7 @@ impl fmt::Display for Fault {
                 write!(f, "no {} of {} is served", identity.kind, identity.api_version)
             }
             Self::Busy => f.write_str("the server has enough to answer"),
+            Self::Unclear => f.write_str("the answer has no uid, or another name"),
             Self::NoNamespace => f.write_str("a cluster-scoped object cannot have an owner in a namespace"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
@@ -109,6 +112,10 @@ impl Live {
     pub(super) async fn get(&self, uid: Uid, identity: &Identity) -> Result<Option<Meta>, Fault> {
         let place = self.place(identity)?;
         match in_time(document::<Item>(&*self.loopback, &place.path, OBJECT)).await {
+            // What is no object says nothing of one.
+            Ok(item) if item.metadata.uid.is_empty() || *item.metadata.name != *identity.name => {
+                Err(Fault::Unclear)
+            }
             Ok(item) if Uid::of(&item.metadata.uid) == uid => Ok(Some(item.metadata)),
             Ok(_) => Ok(None),
             Err(refusal) if is_absent(&refusal, identity) => Ok(None),

@@ -61,17 +61,30 @@ impl Owner {
     }
 }
 
-/// Texts that many objects share, kept once.
+/// Texts that many objects share, kept once for as long as anybody has them.
 #[derive(Default)]
-pub(super) struct Names(HashSet<Arc<str>>);
+pub(super) struct Names {
+    texts: HashSet<Arc<str>>,
+    /// How many there may be until those are let go that nobody has any more.
+    bound: usize,
+}
+
+/// How many texts are kept without a look at who has them.
+const FEW: usize = 256;
 
 impl Names {
     pub(super) fn share(&mut self, text: &str) -> Arc<str> {
-        if let Some(have) = self.0.get(text) {
+        if let Some(have) = self.texts.get(text) {
             return Arc::clone(have);
         }
+        if self.texts.len() >= self.bound {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.texts.shrink_to(FEW);
+            // Each look is paid for by as many new texts.
+            self.bound = (self.texts.len() * 2).max(FEW);
+        }
         let text: Arc<str> = text.into();
-        self.0.insert(Arc::clone(&text));
+        self.texts.insert(Arc::clone(&text));
         text
     }
 }
@@ -152,5 +165,23 @@ impl Reference {
             name: self.name.as_str().into(),
             blocks: self.blocks(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shared_and_go_with_those_who_have_them() {
+        let mut names = Names::default();
+        let kept = names.share("kept");
+        for number in 0..100_000 {
+            names.share(&format!("n{number}"));
+            assert!(names.texts.len() <= FEW, "{number}");
+        }
+        assert!(Arc::ptr_eq(&kept, &names.share("kept")));
+        let many: Vec<_> = (0..1000).map(|number| names.share(&format!("m{number}"))).collect();
+        assert!(many.iter().all(|text| Arc::ptr_eq(text, &names.share(text))));
     }
 }

@@ -264,3 +264,79 @@ async fn what_happened_while_nobody_looked_is_made_up_for() {
     context.cancel();
     context.drained().await;
 }
+
+/// A server of which one request is seen before it is answered.
+struct Watched<F>(Fake, F);
+
+#[async_trait::async_trait]
+impl<F: Fn(&Fake, &detectviz_core::http::Request) -> Option<Value> + Send + Sync> Loopback for Watched<F> {
+    async fn send(&self, request: detectviz_core::http::Request) -> detectviz_core::http::Response {
+        match (self.1)(&self.0, &request) {
+            Some(answer) => http::Response::new(detectviz_core::http::Body::full(answer.to_string())),
+            None => self.0.loopback().send(request).await,
+        }
+    }
+}
+
+fn collector(loopback: Arc<dyn Loopback>) -> Collector {
+    let collector = Collector::new(Live::new(loopback));
+    collector.live.refresh(&catalog());
+    collector
+}
+
+/// Has the graph know an object as it is now.
+fn know(collector: &Collector, object: &Value) -> object::Uid {
+    let (api_version, kind) = ("v1".into(), "ConfigMap".into());
+    let source = Source { number: 1, api_version, kind, remote: false };
+    let meta: object::Meta = serde_json::from_value(object["metadata"].clone()).unwrap();
+    collector.graph().seen(&source, &meta);
+    object::Uid::of(meta::uid(object))
+}
+
+#[tokio::test]
+async fn what_comes_to_depend_on_an_owner_that_lets_go_is_let_go_too() {
+    let fake = Fake::new();
+    let create = async |name: &str, owners: &[Value]| {
+        let object = json!({"metadata": {"name": name, "ownerReferences": owners, "finalizers": ["orphan"]}});
+        fake.loopback().create(MAPS, &object).await.unwrap()
+    };
+    let root = create("root", &[]).await;
+    let (child, late) = (create("child", &[to(&root)]).await, create("late", &[to(&root)]).await);
+    fake.loopback().delete(&at("root")).await.unwrap();
+    let known = Arc::new(std::sync::OnceLock::<Arc<Collector>>::new());
+    let seen = Arc::clone(&known);
+    let watched = Watched(fake.clone(), move |_: &Fake, request: &detectviz_core::http::Request| {
+        if request.method() == http::Method::PATCH {
+            know(seen.get().unwrap(), &late);
+        }
+        None
+    });
+    let collector = Arc::new(collector(Arc::new(watched)));
+    assert!(known.set(Arc::clone(&collector)).is_ok());
+    let uid = know(&collector, &fake.object(&at("root")).unwrap());
+    know(&collector, &child);
+    collector.work(Task::Orphan(uid)).await.unwrap();
+    let owners = |name: &str| fake.object(&at(name)).unwrap()["metadata"]["ownerReferences"].clone();
+    assert_eq!((owners("child"), owners("late")), (Value::Null, Value::Null));
+    assert!(fake.object(&at("root")).is_none());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_object_does_not_say_that_an_owner_is_gone() {
+    let fake = Fake::new();
+    let loopback = fake.loopback();
+    let thing = loopback.create(THINGS, &json!({"metadata": {"name": "t"}})).await.unwrap();
+    let reference =
+        json!({"apiVersion": "example.org/v1", "kind": "Thing", "name": "t", "uid": meta::uid(&thing)});
+    let child = json!({"metadata": {"name": "child", "ownerReferences": [reference]}});
+    let child = loopback.create(MAPS, &child).await.unwrap();
+    for answer in [json!({}), json!({"metadata": {"name": "t"}}), json!({"metadata": {"name": "x", "uid": "u"}})] {
+        let watched = Watched(fake.clone(), move |_: &Fake, request: &detectviz_core::http::Request| {
+            request.uri().path().contains("/things/").then(|| answer.clone())
+        });
+        let collector = collector(Arc::new(watched));
+        let uid = know(&collector, &child);
+        assert!(collector.work(Task::Collect(uid)).await.is_err());
+        assert!(fake.object(&at("child")).is_some());
+    }
+}
