@@ -56,7 +56,7 @@ fn reviews_are_answered_and_not_kept() {
         let of_bob = admin.create(ACCESS, &asked(&bob)).expect(201);
         assert_eq!(of_bob["status"]["allowed"], false);
         // It may be asked of a namespace that is not there, in a dry run, and of a path.
-        let mut there = bob.clone();
+        let mut there = bob;
         there["resourceAttributes"]["namespace"] = "nowhere".into();
         let path = format!("{}?dryRun=All", local("nowhere"));
         let of_there = admin.create(path, &asked(&there)).expect(201);
@@ -65,7 +65,7 @@ fn reviews_are_answered_and_not_kept() {
         assert_eq!(admin.create(ACCESS, &asked(&live)).expect(201)["status"], json!({"allowed": true}));
         let rules = admin.create(RULES, &asked(&json!({"namespace": "default"}))).expect(201);
         let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
-        assert_eq!(rules["status"]["resourceRules"], json!([all]));
+        assert_eq!(rules["status"]["resourceRules"][0], all);
         for path in [OWN, TOKENS, ACCESS, OWN_ACCESS, RULES] {
             for method in ["GET", "DELETE"] {
                 admin.request(method, path).send().refused(405, "MethodNotAllowed");
