@@ -1,6 +1,8 @@
 //! Batteries: workload kinds that are kept and that nothing runs, off unless they are asked for; and pods, which are always
 //! there.
 
+mod manifests;
+
 use detectviz_tests::{Edition, Line, Server, every_line};
 use serde_json::{Value, json};
 
