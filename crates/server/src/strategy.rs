@@ -62,6 +62,16 @@ pub trait Strategy: Send + Sync {
         None
     }
 
+    /// Whether dependents live on without their owner when the client that deletes it says nothing about them.
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+
+    /// What to tell a client that deletes and says nothing about dependents.
+    fn warns_without_policy(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether something still holds the object, so that a delete only marks it.
     fn is_held(&self, object: &Value) -> bool {
         meta::has_finalizers(object)

@@ -1,9 +1,9 @@
 //! delete and deletecollection over HTTP: options, preconditions, and what is answered.
 
-use detectviz_tests::{each_storage, variants};
+use detectviz_tests::{Server, each_storage, editions, variants, wait_until};
 use serde_json::{Value, json};
 
-use super::{delete_with, owned};
+use super::{delete_with, owned, reference};
 use crate::support::{CONFIG_MAPS, config_map, create, names};
 
 fn held(name: &str) -> Value {
@@ -152,4 +152,34 @@ fn not_every_collection_can_be_deleted_as_a_whole() {
         admin.delete(format!("{CONFIG_MAPS}?fieldSelector=data%3Dx")).refused(400, "BadRequest");
         admin.delete("/api/v1/namespaces/absent/configmaps").expect(200);
     });
+}
+
+#[test]
+fn the_pods_of_a_job_live_on_unless_somebody_says_otherwise() {
+    let server = Server::builder(editions()[0]).option("--batteries", "true").start();
+    let admin = server.admin();
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {"template": template}});
+    let said = |answer: &detectviz_tests::Answer| {
+        answer.header("warning").is_some_and(|text| text.contains("child pods are preserved by default"))
+    };
+    for path in [format!("{jobs}/once"), jobs.to_owned()] {
+        let owner = create(&admin, jobs, &job);
+        create(&admin, CONFIG_MAPS, &owned("child", &[reference(&owner)]));
+        let deleted = delete_with(&admin, &path, &json!({}));
+        assert!(said(&deleted), "{path}");
+        deleted.expect(200);
+        wait_until("the job is gone", || match admin.get(format!("{jobs}/once")).code {
+            404 => Ok(()),
+            code => Err(code),
+        });
+        let child = admin.get(format!("{CONFIG_MAPS}/child")).expect(200);
+        assert_eq!(child["metadata"].get("ownerReferences"), None);
+        admin.delete(&format!("{CONFIG_MAPS}/child")).expect(200);
+    }
+    create(&admin, jobs, &job);
+    let deleted = delete_with(&admin, &format!("{jobs}/once"), &json!({"propagationPolicy": "Background"}));
+    assert!(!said(&deleted), "it was said");
+    assert_eq!(admin.get(format!("{jobs}/once")).code, 404);
 }

@@ -4,7 +4,7 @@ use detectviz_tests::{Server, editions, wait_until};
 use serde_json::{Value, json};
 
 use super::bulk;
-use crate::support::create;
+use crate::support::{create, names};
 
 const OBJECTS: usize = 10_000;
 const HELD: usize = 3;
@@ -62,4 +62,45 @@ fn a_namespace_of_ten_thousand_objects_goes_and_says_how_far_it_is() {
         code => Err(code),
     });
     assert_eq!(admin.get(maps).expect(200)["items"], json!([]));
+}
+
+/// How many namespaces go while others write into them.
+const ROUNDS: usize = 12;
+const WRITERS: usize = 8;
+
+#[test]
+fn nothing_is_left_of_a_namespace_that_goes_while_others_write_into_it() {
+    let server = Server::builder(editions()[0]).start();
+    let admin = server.admin();
+    for round in 0..ROUNDS {
+        let (path, maps) =
+            (format!("/api/v1/namespaces/n{round}"), format!("/api/v1/namespaces/n{round}/configmaps"));
+        create(&admin, "/api/v1/namespaces", &json!({"metadata": {"name": format!("n{round}")}}));
+        std::thread::scope(|scope| {
+            for _ in 0..WRITERS {
+                scope.spawn(|| {
+                    let object = json!({"metadata": {"generateName": "w-"}});
+                    let refused = loop {
+                        let answer = admin.request("POST", &*maps).json(&object).send();
+                        if answer.code != 201 {
+                            break answer.code;
+                        }
+                    };
+                    assert!([403, 404].contains(&refused), "{refused}");
+                });
+            }
+            wait_until("somebody writes", || match admin.get(&*maps).expect(200)["items"].as_array() {
+                Some(items) if items.len() >= WRITERS => Ok(()),
+                other => Err(format!("{:?}", other.map(Vec::len))),
+            });
+            admin.delete(&path).expect(200);
+        });
+    }
+    wait_until("the namespaces are gone", || {
+        let left = names(&admin.get("/api/v1/namespaces").expect(200));
+        let left: Vec<String> = left.into_iter().filter(|name| name.starts_with('n')).collect();
+        if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+    });
+    let maps = admin.get("/api/v1/configmaps").expect(200);
+    assert!(names(&maps).iter().all(|name| !name.starts_with("w-")), "{maps}");
 }

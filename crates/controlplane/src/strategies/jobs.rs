@@ -15,7 +15,19 @@ const NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 pub(super) struct Jobs;
 pub(super) struct CronJobs;
 
+/// Upstream's text: what it did with jobs at first it does to this day.
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+    remove them or set propagationPolicy=Orphan to suppress this warning";
+
 impl Strategy for Jobs {
+    fn orphans_by_default(&self) -> bool {
+        true
+    }
+
+    fn warns_without_policy(&self) -> Option<&'static str> {
+        Some(PODS_STAY)
+    }
+
     fn normalize(&self, object: &mut Value) {
         if let Some(spec) = object.get_mut("spec") {
             complete(spec);

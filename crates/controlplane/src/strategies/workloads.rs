@@ -114,6 +114,10 @@ impl Workload {
 }
 
 impl Strategy for Workload {
+    fn orphans_by_default(&self) -> bool {
+        *self == Self::ReplicationController
+    }
+
     fn normalize(&self, object: &mut Value) {
         let labels =
             object.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object()).cloned();

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::ending::Ending;
 use super::object::{parsed, stored, versioned};
 use super::output::Output;
+use super::present::warn;
 use super::{Call, store_fault};
 use crate::admission::{Operation, Options};
 
@@ -19,7 +20,9 @@ pub(super) async fn delete(call: Call, body: Body) -> Result<Response, Status> {
     let options = call.delete_options(body).await?;
     let current = call.present(&call.info().name).await?;
     let deleted = call.end_object(current, &options).await?;
-    call.deleted(&output, &options, deleted)
+    let mut response = call.deleted(&output, &options, deleted)?;
+    call.warn_without_policy(&options, &mut response);
+    Ok(response)
 }
 
 /// What a delete came to.
@@ -33,6 +36,14 @@ pub(super) struct Deleted {
 }
 
 impl Call {
+    /// Tells a client that said nothing about dependents what that means, where people expect something else.
+    pub(super) fn warn_without_policy(&self, options: &DeleteOptions, response: &mut Response) {
+        let is_said = options.propagation_policy.is_some() || options.orphan_dependents.is_some();
+        if let Some(warning) = self.resource.strategy.warns_without_policy().filter(|_| !is_said) {
+            warn(response, &[warning.to_owned()]);
+        }
+    }
+
     /// Deletes the object that was read as `current`, or as it is now if somebody was faster.
     pub(super) async fn end_object(
         &self,

@@ -25,14 +25,14 @@ pub(super) async fn delete_collection(call: Call, body: Body) -> Result<Response
     let options = call.delete_options(body).await?;
     let selection = call.select(&selected).await?;
     let mut deleting = Deleting::new(&selection);
-    loop {
-        let keys = deleting.next(&selection);
-        if keys.is_empty() {
-            break;
-        }
+    while let Some(keys) = deleting.next(&selection) {
         call.end_all(keys, &options).await?;
+        // Selectors may leave nothing over of very many: others get their turn.
+        tokio::task::yield_now().await;
     }
-    output.stream(Body::stream(selection.body(&output))).await
+    let mut response = output.stream(Body::stream(selection.body(&output))).await?;
+    call.warn_without_policy(&options, &mut response);
+    Ok(response)
 }
 
 impl Call {

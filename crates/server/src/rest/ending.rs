@@ -48,7 +48,7 @@ pub fn end(
         Grace::None => None,
     };
     if dependents {
-        set_finalizers(&mut object, options);
+        set_finalizers(&mut object, options, strategy.orphans_by_default());
     }
     let held = strategy.is_held(&object);
     if grace.is_none() && held {
@@ -121,15 +121,18 @@ fn count_generation(object: &mut Value) {
     }
 }
 
-/// Puts on and takes off the finalizers that say what becomes of dependents: by the options, else by what is there.
-fn set_finalizers(object: &mut Value, options: &DeleteOptions) {
+/// Puts on and takes off the finalizers that say what becomes of dependents: by the options, else by what is there, else by
+/// the kind.
+fn set_finalizers(object: &mut Value, options: &DeleteOptions, orphans: bool) {
     let before: Vec<String> = meta::finalizers(object).map(str::to_owned).collect();
     let policy = match (options.orphan_dependents, options.propagation_policy.as_deref()) {
         (Some(true), _) | (None, Some("Orphan")) => Some(ORPHAN),
         (None, Some("Foreground")) => Some(FOREGROUND),
         (Some(false), _) | (None, Some(_)) => None,
         (None, None) => {
-            before.iter().find_map(|have| [ORPHAN, FOREGROUND].into_iter().find(|policy| have == policy))
+            let said =
+                before.iter().find_map(|have| [ORPHAN, FOREGROUND].into_iter().find(|said| have == said));
+            said.or(orphans.then_some(ORPHAN))
         }
     };
     let mut after: Vec<String> =

@@ -70,22 +70,22 @@ impl Deleting {
         Self { after: Arc::clone(&selection.after), scanned: 0, left: selection.limit }
     }
 
-    /// The next keys; none at the end.
-    pub(super) fn next(&mut self, selection: &Selection) -> Vec<Arc<str>> {
-        let mut keys = Vec::new();
+    /// The next keys that are selected, of as many objects as are looked at in a turn; `None` at the end.
+    pub(super) fn next(&mut self, selection: &Selection) -> Option<Vec<Arc<str>>> {
+        let (mut keys, mut seen) = (Vec::new(), 0);
         let start = Arc::clone(&self.after);
         for object in selection.source.after(&start) {
-            if self.scanned == selection.max_scanned || self.left == 0 || keys.len() == MAX_SCANNED {
+            if self.scanned == selection.max_scanned || self.left == 0 || seen == MAX_SCANNED {
                 break;
             }
-            self.scanned += 1;
+            (self.scanned, seen) = (self.scanned + 1, seen + 1);
             self.after = Arc::clone(&object.key);
             if selection.filter.matches(&object) {
                 self.left -= 1;
                 keys.push(Arc::clone(&object.key));
             }
         }
-        keys
+        (seen > 0).then_some(keys)
     }
 }
 

@@ -330,7 +330,9 @@ async fn an_answer_that_is_no_object_does_not_say_that_an_owner_is_gone() {
         json!({"apiVersion": "example.org/v1", "kind": "Thing", "name": "t", "uid": meta::uid(&thing)});
     let child = json!({"metadata": {"name": "child", "ownerReferences": [reference]}});
     let child = loopback.create(MAPS, &child).await.unwrap();
-    for answer in [json!({}), json!({"metadata": {"name": "t"}}), json!({"metadata": {"name": "x", "uid": "u"}})] {
+    for answer in
+        [json!({}), json!({"metadata": {"name": "t"}}), json!({"metadata": {"name": "x", "uid": "u"}})]
+    {
         let watched = Watched(fake.clone(), move |_: &Fake, request: &detectviz_core::http::Request| {
             request.uri().path().contains("/things/").then(|| answer.clone())
         });

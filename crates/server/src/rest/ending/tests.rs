@@ -102,3 +102,30 @@ fn a_finalizer_holds_what_was_given_no_time() {
     let expected = json!({"finalizers": ["a"], "deletionTimestamp": "2026-01-01T00:01:00Z", "deletionGracePeriodSeconds": 0});
     assert_eq!(ending, marked(&expected));
 }
+
+/// Of a kind whose dependents live on if nobody says otherwise.
+struct Orphans;
+
+impl Strategy for Orphans {
+    fn orphans_by_default(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_said_of_dependents_comes_before_what_the_kind_does() {
+    for (finalizers, asked, after) in [
+        (json!([]), json!({}), json!(["orphan"])),
+        (json!(["foregroundDeletion"]), json!({}), json!(["foregroundDeletion"])),
+        (json!([]), json!({"propagationPolicy": "Foreground"}), json!(["foregroundDeletion"])),
+        (json!([]), json!({"orphanDependents": true}), json!(["orphan"])),
+    ] {
+        let Ending::Marked(object) = ended(&Orphans, &json!({"finalizers": finalizers}), &asked) else {
+            panic!("{finalizers} {asked}: it is gone");
+        };
+        assert_eq!(object["metadata"]["finalizers"], after, "{finalizers} {asked}");
+    }
+    for asked in [json!({"propagationPolicy": "Background"}), json!({"orphanDependents": false})] {
+        assert_eq!(ended(&Orphans, &json!({}), &asked), gone(&json!({})));
+    }
+}
