@@ -14,6 +14,7 @@ mod endpointslices;
 mod events;
 mod externalnames;
 mod inert;
+mod ingresses;
 mod jobs;
 mod keyed;
 mod leases;
@@ -96,7 +97,10 @@ fn battery(group: &str, resource: &str) -> Option<Arc<dyn Strategy>> {
         ("", "persistentvolumeclaims") => Arc::new(inert::Storage::Claim),
         ("autoscaling", "horizontalpodautoscalers") => Arc::new(inert::Autoscalers),
         ("policy", "poddisruptionbudgets") => Arc::new(inert::Budgets),
-        ("networking.k8s.io", "networkpolicies") => Arc::new(inert::Policies),
+        ("networking.k8s.io", "networkpolicies") => Arc::new(ingresses::Policies),
+        ("networking.k8s.io", "ingresses") => Arc::new(ingresses::Ingresses),
+        ("storage.k8s.io", "storageclasses") => Arc::new(inert::Class::Storage),
+        ("scheduling.k8s.io", "priorityclasses") => Arc::new(inert::Class::Priority),
         _ => return None,
     })
 }

@@ -1,10 +1,10 @@
 //! Kinds with few rules: nodes, pod templates, volumes, and the rest of the batteries.
 
-use detectviz_api::Cause;
+use detectviz_api::{Cause, meta};
 use detectviz_server::strategy::Strategy;
 use serde_json::{Map, Value, json};
 
-use super::causes::{invalid, invalid_json, required};
+use super::causes::{forbidden, invalid, invalid_json, required};
 use super::podspec::{self, list};
 
 pub(super) struct PodTemplates;
@@ -108,6 +108,12 @@ impl Strategy for Autoscalers {
         if let Some(most) = number("maxReplicas").filter(|most| number("minReplicas") > Some(*most)) {
             faults.push(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
         }
+        for field in ["kind", "name"] {
+            // The schema says it where the field is missing.
+            if object["spec"]["scaleTargetRef"][field] == "" {
+                faults.push(required(&format!("spec.scaleTargetRef.{field}"), ""));
+            }
+        }
         faults
     }
 }
@@ -139,19 +145,54 @@ impl Strategy for Budgets {
     }
 }
 
-pub(super) struct Policies;
+/// A class of volumes, of pods by how much they matter, or of what runs them: few rules, and no state.
+pub(super) enum Class {
+    Storage,
+    Priority,
+}
 
-impl Strategy for Policies {
-    /// A policy is for what comes in, and for what goes out if it says anything of that.
-    fn normalize(&self, object: &mut Value) {
-        let Some(spec) = object.get_mut("spec").filter(|spec| list(spec, "policyTypes").is_empty()) else {
-            return;
-        };
-        let types =
-            if list(spec, "egress").is_empty() { json!(["Ingress"]) } else { json!(["Ingress", "Egress"]) };
-        if let Some(spec) = spec.as_object_mut() {
-            spec.insert("policyTypes".to_owned(), types);
+impl Strategy for Class {
+    fn validate(&self, object: &Value) -> Vec<Cause> {
+        /// The greatest priority that is not the system's.
+        const MOST: i64 = 1_000_000_000;
+        const SYSTEM: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
+        let name = meta::name(object);
+        match self {
+            Self::Storage if object["provisioner"] == "" => vec![required("provisioner", "")],
+            Self::Storage => Vec::new(),
+            Self::Priority if SYSTEM.contains(&name) => Vec::new(),
+            Self::Priority if name.starts_with("system-") => {
+                let why =
+                    "priority class names with 'system-' prefix are reserved for system use only. error: ";
+                let why = format!("{why}{name} is not a known system priority class");
+                vec![forbidden("metadata.name", &why)]
+            }
+            Self::Priority if object["value"].as_i64() > Some(MOST) => {
+                let why = format!("maximum allowed value of a user defined priority is {MOST}");
+                vec![forbidden("value", &why)]
+            }
+            Self::Priority => Vec::new(),
         }
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value) -> Vec<Cause> {
+        let fixed: &[&str] = match self {
+            Self::Storage => &["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"],
+            Self::Priority => &["value", "preemptionPolicy"],
+        };
+        let value =
+            |object: &Value, field: &str| Some(object[field].clone()).filter(|value| *value != json!({}));
+        let changed = fixed.iter().filter(|field| {
+            value(object, field).unwrap_or_default() != value(old, field).unwrap_or_default()
+        });
+        let why = |field: &str| match (self, field) {
+            (Self::Storage, "parameters" | "provisioner" | "reclaimPolicy") => {
+                forbidden(field, &format!("updates to {field} are forbidden."))
+            }
+            (Self::Priority, "value") => forbidden(field, "may not be changed in an update."),
+            _ => invalid_json(field, &object[field], "field is immutable"),
+        };
+        changed.map(|field| why(field)).collect()
     }
 }
 
@@ -165,9 +206,6 @@ mod tests {
         let mut node = json!({"status": {"capacity": {"cpu": "1"}}});
         Nodes.normalize(&mut node);
         assert_eq!(node["status"]["allocatable"], json!({"cpu": "1"}));
-        let mut policy = json!({"spec": {"egress": [{}]}});
-        Policies.normalize(&mut policy);
-        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
         let mut scaler = json!({"spec": {"maxReplicas": 3}});
         Autoscalers.normalize(&mut scaler);
         assert_eq!(scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
@@ -188,6 +226,44 @@ mod tests {
         let mut claim = json!({});
         Storage::Claim.prepare_create(&mut claim);
         assert_eq!(claim["status"]["phase"], "Pending");
+    }
+
+    #[test]
+    fn classes_keep_upstreams_rules() {
+        let check = |class: &Class, object: &Value, old: Option<&Value>, expected: &[&str]| {
+            let faults = old.map_or_else(|| class.validate(object), |old| class.validate_update(object, old));
+            assert_eq!(read(&faults), expected, "{object}");
+        };
+        check(&Class::Storage, &json!({"provisioner": ""}), None, &["provisioner: Required value"]);
+        let class = json!({"provisioner": "a", "parameters": {"a": "b"}, "reclaimPolicy": "Delete"});
+        check(&Class::Storage, &class, Some(&class), &[]);
+        check(
+            &Class::Storage,
+            &json!({"provisioner": "b", "reclaimPolicy": "Retain"}),
+            Some(&class),
+            &[
+                "parameters: Forbidden: updates to parameters are forbidden.",
+                "provisioner: Forbidden: updates to provisioner are forbidden.",
+                "reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden.",
+            ],
+        );
+        let priority = |name: &str, value: i64| json!({"metadata": {"name": name}, "value": value});
+        check(&Class::Priority, &priority("a", 1_000_000_000), None, &[]);
+        check(&Class::Priority, &priority("system-node-critical", 2_000_001_000), None, &[]);
+        check(
+            &Class::Priority,
+            &priority("a", 1_000_000_001),
+            None,
+            &["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"],
+        );
+        check(
+            &Class::Priority,
+            &priority("a", 1),
+            Some(&priority("a", 2)),
+            &["value: Forbidden: may not be changed in an update."],
+        );
+        let reserved = read(&Class::Priority.validate(&priority("system-x", 1)));
+        assert!(reserved[0].contains("are reserved for system use only"), "{reserved:?}");
     }
 
     #[test]
