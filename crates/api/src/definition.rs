@@ -294,9 +294,9 @@ pub struct Schema {
     /// The values that are allowed; empty for all.
     #[serde(rename = "enum", skip_serializing_if = "Vec::is_empty")]
     pub allowed: Vec<Value>,
-    /// The fields of an object.
+    /// The fields of an object. Each has a place of its own: the map sets aside room for eleven, and most have fewer.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub properties: BTreeMap<String, Schema>,
+    pub properties: BTreeMap<String, Box<Schema>>,
     /// The fields that must be there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required: Vec<String>,

@@ -272,7 +272,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn fields(&mut self, schema: &Schema, path: &str) -> Result<BTreeMap<String, Field>, Fault> {
-        let compile = |(name, property): (&String, &Schema)| {
+        let compile = |(name, property): (&String, &Box<Schema>)| {
             let merge_key = Some(&property.patch_merge_key).filter(|key| !key.is_empty()).cloned();
             let strategy = Strategy::of(&property.patch_strategy);
             let node = self.node(property, &format!("{path}.properties[{name}]"))?;

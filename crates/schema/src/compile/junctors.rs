@@ -55,7 +55,7 @@ fn nested(schema: &Schema, shape: &Node, may_be_typed: bool, path: &str) -> Resu
 }
 
 fn fields(schema: &Schema, shape: &Node, path: &str) -> Result<BTreeMap<String, Field>, Fault> {
-    let field = |(name, property): (&String, &Schema)| {
+    let field = |(name, property): (&String, &Box<Schema>)| {
         let path = format!("{path}.properties[{name}]");
         let shape = within(shape.child(name).map(AsRef::as_ref), &path)?;
         Ok((name.clone(), Field::of(&nested(property, shape, false, &path)?.into())))
