@@ -7,6 +7,7 @@ use detectviz_api::definition::{Additional, Definition, Schema, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::managed::Form;
 use crate::meta;
 use crate::node::{Field, Format, Kind, Node, Role, Strategy};
 
@@ -46,6 +47,8 @@ pub struct CompiledVersion {
     pub(crate) kind: Arc<str>,
     /// Whether the kind is built in.
     pub(crate) built_in: bool,
+    /// The other forms of its objects in which fields are called otherwise.
+    pub(crate) forms: Arc<[Form]>,
 }
 
 impl CompiledVersion {
@@ -161,6 +164,7 @@ impl<'a> Compiler<'a> {
                 root: Arc::new(self.root(&version.schema.open_api_v3_schema, &path)?),
                 kind: Arc::clone(&kind),
                 built_in: self.built_in,
+                forms: Arc::default(),
             })
         };
         definition.versions.iter().enumerate().map(compile).collect()

@@ -271,3 +271,54 @@ fn a_recorder_makes_an_event_and_counts_on_in_its_series() {
         assert_eq!((&patched["count"], &patched["firstTimestamp"]), (&json!(4), &made["firstTimestamp"]));
     });
 }
+
+/// Applies `config` as `manager` through either group.
+fn apply(client: &Client, collection: &str, manager: &str, options: &str, fields: &Value) -> Answer {
+    let mut config = json!({
+        "apiVersion": if collection == EVENTS { "v1" } else { "events.k8s.io/v1" }, "kind": "Event", "metadata": {"name": "e"},
+    });
+    config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let path = format!("{}?fieldManager={manager}{options}", at(collection, "e"));
+    client.request("PATCH", path).body("application/apply-patch+yaml", config.to_string()).send()
+}
+
+/// What `manager` owns, as its entry says it, and in which version.
+fn owned<'a>(object: &'a Value, manager: &str) -> Option<(&'a str, &'a Value)> {
+    let books = object["metadata"]["managedFields"].as_array()?;
+    let entry = books.iter().find(|entry| entry["manager"] == manager)?;
+    Some((entry["apiVersion"].as_str()?, &entry["fieldsV1"]))
+}
+
+/// A field has one owner, whatever it is called in the group through which it was taken.
+#[test]
+fn fields_are_owned_across_both_groups() {
+    variants(|server| {
+        let admin = server.admin();
+        let created = admin.create(format!("{NEW_EVENTS}?fieldManager=maker"), &new_event("e")).expect(201);
+        assert_eq!(owned(&created, "maker").unwrap().1["f:note"], json!({}));
+        let refused = apply(&admin, EVENTS, "old", "", &json!({"message": "m"})).refused(409, "Conflict");
+        let owner = "conflict with \"maker\" using events.k8s.io/v1";
+        assert_eq!(
+            refused["message"],
+            format!("Apply failed with 1 conflict: {owner}: .note"),
+            "its own name"
+        );
+        let forced = apply(&admin, EVENTS, "old", "&force=true", &json!({"message": "m"})).expect(200);
+        let (version, fields) = owned(&forced, "maker").unwrap();
+        assert_eq!((version, fields.get("f:note")), ("events.k8s.io/v1", None));
+        assert_eq!(fields["f:regarding"], json!({}), "nothing else is lost");
+        assert_eq!(owned(&forced, "old"), Some(("v1", &json!({"f:message": {}}))));
+        let refused = apply(&admin, NEW_EVENTS, "new", "", &json!({"note": "n"})).refused(409, "Conflict");
+        assert_eq!(refused["details"]["causes"][0]["field"], ".message");
+
+        // What both own stays when one of them gives it up, whatever the other calls it.
+        apply(&admin, NEW_EVENTS, "new", "", &json!({"note": "m"})).expect(200);
+        let left = apply(&admin, EVENTS, "old", "", &json!({})).expect(200);
+        assert_eq!((&left["message"], owned(&left, "old")), (&json!("m"), None));
+        assert_eq!(owned(&left, "new"), Some(("events.k8s.io/v1", &json!({"f:note": {}}))));
+        // Whoever goes on through the other group gives up what it no longer names.
+        let moved = apply(&admin, EVENTS, "new", "", &json!({"count": 7})).expect(200);
+        assert_eq!((moved.get("message"), &moved["count"]), (None, &json!(7)));
+        assert_eq!(owned(&moved, "new"), Some(("v1", &json!({"f:count": {}}))));
+    });
+}

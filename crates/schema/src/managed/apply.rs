@@ -5,8 +5,9 @@ use serde_json::Value;
 use super::check::check;
 use super::compare::equal;
 use super::conflict::{ApplyError, Operation};
-use super::entries::{self, Entry, Slot};
+use super::entries::{Entry, Slot};
 use super::fields::{Count, fields};
+use super::forms::{self, Form};
 use super::merge::merge;
 use super::prune::prune;
 use super::set::Set;
@@ -21,6 +22,7 @@ const MAX_TOLD: usize = 256 * 1024;
 /// An apply under way: what it is about, in one place, since each step needs most of it.
 pub(super) struct Apply<'a> {
     pub(super) root: &'a Node,
+    pub(super) forms: &'a [Form],
     /// The object, null if there is none.
     pub(super) live: &'a Value,
     pub(super) config: &'a Value,
@@ -61,7 +63,7 @@ impl Apply<'_> {
         };
         own.unchanged = last.filter(|last| last.says(&own)).and_then(|last| last.unchanged);
         others.push(own);
-        let slots = entries::encode(others);
+        let slots = forms::encode(others, self.forms);
         Ok((merged, slots))
     }
 
@@ -83,7 +85,7 @@ impl Apply<'_> {
     /// The entries of the object. What nobody is known to own was there before the first apply.
     fn entries(&self) -> Result<Vec<Entry<'_>>, ApplyError> {
         let list = list_in(self.live);
-        let mut entries = entries::decode(list)
+        let mut entries = forms::decode(list, self.forms)
             .map_err(|why| ApplyError::Invalid(format!("failed to decode managed fields: {why}")))?;
         reconcile(self.root, &mut entries);
         if entries.is_empty() && !self.live.is_null() {
@@ -127,6 +129,7 @@ impl Apply<'_> {
         let (mut conflicts, mut room) = (Vec::new(), MAX_TOLD);
         for (entry, mut fields) in contested {
             fields.remove(&allowed);
+            let fields = forms::fields_of(entry, fields, self.forms);
             conflicts.extend(fields.paths(&mut room).into_iter().map(|field| entry.conflict(field)));
         }
         if conflicts.is_empty() { Ok(()) } else { Err(ApplyError::Conflicts(conflicts)) }

@@ -5,7 +5,7 @@
 //! Everything else is how a set stands in an entry (`codec`, `entries`) and what upstream says of each type (`types`).
 //!
 //! Behaviour is that of Kubernetes' structured merge. An entry of another version of the kind is read as if its fields were
-//! called the same in this one.
+//! called the same in this one, unless it is known what they are called there (`forms`).
 
 mod apply;
 mod canonical;
@@ -17,6 +17,7 @@ mod element;
 mod entries;
 mod faults;
 mod fields;
+mod forms;
 mod last_applied;
 mod merge;
 mod prune;
@@ -32,6 +33,8 @@ use std::borrow::Cow;
 use crate::CompiledVersion;
 use apply::Apply;
 use entries::Slot;
+
+pub(crate) use forms::Form;
 
 pub use conflict::{ApplyError, Conflict, Operation};
 pub use faults::managed_faults;
@@ -74,10 +77,10 @@ impl CompiledVersion {
             }
             _ => (before.into(), false),
         };
-        let mut slots = update::update(&self.root, old, new, &list, writer, reset);
+        let mut slots = update::update(self, old, new, &list, writer, reset);
         if slots.is_err() && is_sent {
             list = before.into();
-            slots = update::update(&self.root, old, new, &list, writer, reset);
+            slots = update::update(self, old, new, &list, writer, reset);
         }
         put(new, slots.map_or_else(|_| before.to_vec(), |slots| fill(slots, list)));
     }
@@ -97,7 +100,8 @@ impl CompiledVersion {
         reset: Reset<'_>,
     ) -> Result<Value, ApplyError> {
         let live = live.unwrap_or(&Value::Null);
-        let (mut merged, slots) = Apply { root: &self.root, live, config, writer, force, reset }.run()?;
+        let (mut merged, slots) =
+            Apply { root: &self.root, forms: &self.forms, live, config, writer, force, reset }.run()?;
         put(&mut merged, fill(slots, list_in(live).into()));
         last_applied::sync(&mut merged, config, writer.manager);
         Ok(merged)

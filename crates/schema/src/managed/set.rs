@@ -159,6 +159,19 @@ impl<'a> Set<'a> {
         self
     }
 
+    /// The set with other names of fields of the first level, where there are any.
+    pub(super) fn renamed<'n>(self, name: impl Fn(&str) -> Option<&'n String>) -> Self {
+        let branch = |mut branch: Branch<'a>| {
+            if let Element::Field(old) = &branch.element
+                && let Some(new) = name(old)
+            {
+                branch.element = Element::Field(new.clone().into());
+            }
+            branch
+        };
+        Self::of(self.branches.into_iter().map(branch).collect())
+    }
+
     /// Makes fields of the first level that are named so no members, if they lead to others.
     pub(super) fn disown(&mut self, named: impl Fn(&str) -> bool) {
         for branch in self.branches.iter_mut().filter(|branch| !branch.below.is_empty()) {

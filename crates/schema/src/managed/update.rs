@@ -5,9 +5,11 @@ use serde_json::Value;
 use super::compare::{Changes, compare};
 use super::conflict::Operation;
 use super::entries::{self, Entry, Slot};
+use super::forms;
 use super::set::Set;
 use super::types::Type;
 use super::{Reset, Writer};
+use crate::CompiledVersion;
 use crate::node::{Kind, Node};
 
 /// The fields of `metadata` and the type of the object that are nobody's: they come with the object.
@@ -31,14 +33,15 @@ const NOBODYS: Reset<'static> = &[
 /// # Errors
 /// When the entries are none, or an item of a list cannot be told apart.
 pub(super) fn update(
-    root: &Node,
+    version: &CompiledVersion,
     old: &Value,
     new: &Value,
     list: &[Value],
     writer: &Writer<'_>,
     reset: Reset<'_>,
 ) -> Result<Vec<Slot>, String> {
-    let mut entries = entries::decode(list)?;
+    let root = &*version.root;
+    let mut entries = forms::decode(list, &version.forms)?;
     // What is not tracked from its creation on is only tracked once it is applied.
     if entries.is_empty() && !old.is_null() {
         return Ok(Vec::new());
@@ -50,7 +53,7 @@ pub(super) fn update(
     }
     add(&mut entries, changes.set, writer);
     entries::cap(&mut entries);
-    Ok(entries::encode(entries))
+    Ok(forms::encode(entries, &version.forms))
 }
 
 /// The entry of everything that was there before the first apply.

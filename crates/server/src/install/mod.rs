@@ -1,6 +1,7 @@
 //! Installing API groups: definitions become resources, resources become a link of the chain, and both are published.
 
 mod discovery;
+mod forms;
 
 use anyhow::Context as _;
 use detectviz_api::definition::Definition;
@@ -63,7 +64,7 @@ impl Installer {
         let mut resources = HashMap::new();
         for definition in groups.iter().flat_map(|group| &group.definitions) {
             let strategy = strategies(&definition.group, &definition.names.plural);
-            for resource in self.compile(definition, &strategy, &derived)? {
+            for resource in self.compile(definition, groups, &strategy, &derived)? {
                 resources.insert(resource.gvr.clone(), Arc::new(Served(Arc::new(resource))));
             }
         }
@@ -77,6 +78,7 @@ impl Installer {
     fn compile(
         &self,
         definition: &Arc<Definition>,
+        groups: &[ApiGroupBuilder],
         strategy: &Arc<dyn Strategy>,
         derived: &Arc<Derived>,
     ) -> anyhow::Result<Vec<Resource>> {
@@ -97,13 +99,17 @@ impl Installer {
                 let number = NUMBER.fetch_add(1, Ordering::Relaxed);
                 let conversion = Conversion::of(definition, declared, number, derived)
                     .with_context(|| format!("convert {}.{group}", names.plural))?;
+                let mut version = version.clone();
+                for (api_version, names) in forms::others(groups, definition, declared) {
+                    version.add_form(api_version, names);
+                }
                 Ok(Resource {
                     definition: Arc::clone(definition),
                     prefix: resource_prefix(&stored.group, &stored.resource, ROOT_CLUSTER),
                     conversion,
                     api_version: gvr.group_version().to_string(),
                     gvr,
-                    version: version.clone(),
+                    version,
                     declared: declared.clone(),
                     columns,
                     strategy: Arc::clone(strategy),

@@ -4,6 +4,7 @@
 mod bounds;
 mod codec;
 mod entries;
+mod forms;
 mod lists;
 mod maps;
 mod ownership;
