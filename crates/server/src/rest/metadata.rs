@@ -1,7 +1,9 @@
 //! Metadata under change: what the server owns of it, what may never change, and owners that stand twice.
 
+use detectviz_api::go::{cut, quote};
 use detectviz_api::{Cause, meta, timestamp};
 use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::resource::Resource;
 
@@ -15,6 +17,9 @@ const SYSTEM: [&str; 7] = [
     "selfLink",
     "resourceVersion",
 ];
+
+/// The most names that one message tells.
+const MAX_TOLD: usize = 100;
 
 /// Takes off a new object what only the server may give.
 pub(super) fn wipe(object: &mut Value) {
@@ -120,13 +125,14 @@ fn added_finalizers(object: &Value, old: &Value) -> Option<Cause> {
     if !meta::is_deleting(old) {
         return None;
     }
-    let before = finalizers(old);
-    let mut added: Vec<String> =
-        finalizers(object).iter().filter(|have| !before.contains(have)).map(ToString::to_string).collect();
+    let before: HashSet<&str> = finalizers(old).iter().filter_map(Value::as_str).collect();
+    let new = finalizers(object).iter().filter_map(Value::as_str).filter(|have| !before.contains(have));
+    // Sorted, and each once; of very many the first.
+    let added: BTreeSet<&str> = new.collect();
     if added.is_empty() {
         return None;
     }
-    added.sort_unstable();
+    let added: Vec<String> = added.into_iter().take(MAX_TOLD).map(quote).collect();
     let message = format!(
         "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         added.join(", ")
@@ -142,15 +148,15 @@ fn cause(reason: &str, field: &str, message: String) -> Cause {
 pub(super) fn dedup_owners(object: &mut Value, mutated: bool) -> Option<String> {
     let owners = object.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
     let mut twice: Vec<String> = Vec::new();
-    let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
-    for owner in owners.drain(..) {
-        if kept.contains(&owner) {
-            twice.push(owner["uid"].as_str().unwrap_or_default().to_owned());
-        } else {
-            kept.push(owner);
+    // By their texts: to compare each with each would take for ever if there are very many.
+    let mut seen = HashSet::with_capacity(owners.len());
+    owners.retain(|owner| {
+        let is_new = seen.insert(owner.to_string());
+        if !is_new && twice.len() < MAX_TOLD {
+            twice.push(cut(owner["uid"].as_str().unwrap_or_default()).to_owned());
         }
-    }
-    *owners = kept;
+        is_new
+    });
     if twice.is_empty() {
         return None;
     }
@@ -228,5 +234,25 @@ mod tests {
         assert!(warning.ends_with("please fix your requests; duplicate UID(s) observed: 1"), "{warning}");
         assert_eq!(object["metadata"]["ownerReferences"].as_array().unwrap().len(), 3);
         assert_eq!(dedup_owners(&mut object, true), None);
+
+        let owner = |number: usize| owner(&format!("{}{number}", "u".repeat(10_000)), "x");
+        let many: Vec<Value> = (0..200).chain(0..200).map(owner).collect();
+        let mut object = json!({"metadata": {"ownerReferences": many}});
+        let warning = dedup_owners(&mut object, false).unwrap();
+        assert!(warning.len() < 110_000, "{} bytes", warning.len());
+        assert_eq!(object["metadata"]["ownerReferences"].as_array().unwrap().len(), 200);
+    }
+
+    /// So many that to look at each for each would take very long.
+    #[test]
+    fn very_many_owners_and_finalizers_are_looked_at_once() {
+        let owners: Vec<Value> = (0..300_000).map(|number| json!(number)).collect();
+        assert_eq!(dedup_owners(&mut json!({"metadata": {"ownerReferences": owners}}), false), None);
+        let finalizers = |prefix: &str| {
+            let names: Vec<String> = (0..100_000).map(|number| format!("e.org/{prefix}{number}")).collect();
+            json!({"metadata": {"deletionTimestamp": "2026-01-02T03:04:06Z", "finalizers": names}})
+        };
+        let faults = update_faults(&finalizers("new"), &finalizers("old"));
+        assert!(faults[0].message.len() < 4_000, "{}", faults[0].message.len());
     }
 }

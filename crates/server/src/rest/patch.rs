@@ -1,7 +1,7 @@
 //! patch: the present state changed by the client's program, then stored like an update.
 
 use bytes::Bytes;
-use detectviz_api::go::quote;
+use detectviz_api::go::{cut, quote};
 use detectviz_api::options::{FieldValidation, WriteKind};
 use detectviz_api::{Cause, Status, patch as patches};
 use detectviz_core::http::{Body, Response};
@@ -104,7 +104,9 @@ fn check_type(form: Form<'_>, document: &Value) -> Result<(), Status> {
     let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default();
     let why = match () {
         () if !document.is_object() => format!("json: cannot unmarshal into an object of kind {}", form.kind),
-        () if text("kind").is_empty() => format!("Object 'Kind' is missing in '{document}'"),
+        () if text("kind").is_empty() => {
+            format!("Object 'Kind' is missing in '{}'", cut(&document.to_string()))
+        }
         () if text("apiVersion") != form.api_version => format!(
             "the API version in the data ({}) does not match the expected API version ({})",
             text("apiVersion"),

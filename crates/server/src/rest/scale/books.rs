@@ -56,8 +56,7 @@ fn is_same(entry: &Value, other: &Value) -> bool {
 }
 
 fn owns(entry: &Value, path: &str) -> bool {
-    let field = |set: &'_ Value, segment: &str| set.get(format!("f:{segment}")).cloned();
-    segments(path).try_fold(entry["fieldsV1"].clone(), |set, segment| field(&set, segment)).is_some()
+    segments(path).try_fold(&entry["fieldsV1"], |set, segment| set.get(format!("f:{segment}"))).is_some()
 }
 
 /// The set of the one field that `path` names.
