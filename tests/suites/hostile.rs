@@ -17,10 +17,10 @@ const SOURCES: &str = "/apis/datasource.detectviz.io/v0alpha1/namespaces/default
 /// The most bytes of an answer to a refusal, its head included.
 const MAX_ANSWER: usize = 512 * 1024;
 /// The most that a request may make the server grow by while it is answered; bodies are 3 MiB.
-const MAX_GROWTH: usize = 700 * 1024 * 1024;
+const MAX_GROWTH: usize = 256 * 1024 * 1024;
 /// The most by which the server may have grown after all of them. An allocator keeps what it had for each of its threads; it is
 /// the same however often they come.
-const MAX_KEPT: usize = 1200 * 1024 * 1024;
+const MAX_KEPT: usize = 512 * 1024 * 1024;
 
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";

@@ -107,6 +107,17 @@ fn keyed() -> Vec<Body> {
         json("a huge key of an annotation", annotations(&pair), INVALID),
         json("a huge key that is unknown", with_metadata(&format!("\"name\":\"hostile\",{pair}"), "1"), ANY),
         json("labels that are none", labels(&keys("-", "\"\"")), INVALID),
+        json(
+            "owners that are none",
+            with_metadata(
+                &format!(
+                    r#""name":"hostile","ownerReferences":[{}]"#,
+                    (0..400_000).map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+                ),
+                "1",
+            ),
+            INVALID,
+        ),
         json("labels of a wrong type", labels(&keys("k", "1")), INVALID),
         json("one key again and again", with(&format!("{{{}}}", full_of("\"k\":1"))), REFUSED),
         json("some keys again and again", with(&format!("{{{}}}", vec!["\"k\":1"; 100_000].join(","))), ANY),
@@ -145,6 +156,17 @@ fn in_yaml() -> Vec<Body> {
         yaml("flow maps in flow maps", yaml_with(&"{a: ".repeat(DEEP)), REFUSED),
         yaml("block lists in block lists", yaml_with(&format!("\n    {}", "- ".repeat(DEEP))), REFUSED),
         yaml("keys of keys", yaml_with(&format!("\n    {}", "? ".repeat(DEEP))), REFUSED),
+        // What stands in brackets may turn out to be a key, so that whoever reads it keeps all of it.
+        yaml("numbers in brackets", yaml_with(&format!("[{}]", full_of("0"))), REFUSED),
+        yaml("lists in brackets", yaml_with(&format!("[{}]", "[]".repeat(ALMOST / 2))), REFUSED),
+        yaml("keys in brackets", yaml_with(&format!("[{}]", "? ".repeat(ALMOST / 2))), REFUSED),
+        yaml("texts in brackets", yaml_with(&format!("[{}]", "\"\"".repeat(ALMOST / 2))), REFUSED),
+        yaml("anchors in brackets", yaml_with(&format!("[{}]", "&a ".repeat(ALMOST / 3))), REFUSED),
+        yaml(
+            "as many numbers in brackets as are read",
+            yaml_with(&format!("[{}]", vec!["0"; 490_000].join(","))),
+            ANY,
+        ),
         yaml("a number beyond floats", yaml_with("1e999999"), ANY),
         yaml("a long number", yaml_with(&"9".repeat(ALMOST)), ANY),
         yaml("a long hexadecimal number", yaml_with(&format!("0x{}", "f".repeat(ALMOST))), ANY),
