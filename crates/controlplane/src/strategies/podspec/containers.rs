@@ -6,7 +6,7 @@ use detectviz_api::quantity::Quantity;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-use super::{duplicate, list, not_found};
+use super::{duplicate, handlers, list, not_found};
 use crate::strategies::causes::{invalid, required};
 
 /// What the containers of a pod call one another and their volumes.
@@ -35,6 +35,7 @@ impl Names<'_> {
         }
         ports(container, path, faults);
         variables(container, path, faults);
+        handlers::validate(container, path, faults);
         self.mounts(container, path, faults);
         resources(&container["resources"], &format!("{path}.resources"), faults);
     }

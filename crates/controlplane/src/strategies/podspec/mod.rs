@@ -4,6 +4,8 @@
 mod containers;
 mod defaults;
 mod faults;
+mod handlers;
+mod placement;
 mod volumes;
 
 pub(super) use defaults::{complete, complete_pod};
@@ -33,6 +35,7 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<Cause> {
         }
     }
     numbers(spec, path, &mut faults);
+    placement::validate(spec, path, &mut faults);
     for (field, check) in [
         ("serviceAccountName", check_dns_subdomain as fn(&str) -> Result<(), String>),
         ("nodeName", check_dns_subdomain),

@@ -101,17 +101,137 @@ fn ports_variables_mounts_and_resources_keep_upstreams_rules() {
 #[test]
 fn volumes_have_names_and_one_source() {
     let spec = json!({"containers": [{"name": "a", "image": "i"}], "terminationGracePeriodSeconds": -1, "activeDeadlineSeconds": 0,
-        "volumes": [{"name": "v"}, {"name": "v", "emptyDir": {}}, {"name": "", "secret": {}}, {"name": "w", "configMap": {}, "secret": {}}]});
+        "volumes": [{"name": "v"}, {"name": "v", "emptyDir": {}}, {"name": "", "secret": {}}, {"name": "w", "configMap": {"name": "c"}, "secret": {}}]});
     assert_eq!(
         faults(&spec),
         [
             "spec.volumes[1].name: Duplicate value: \"v\"",
             "spec.volumes[2].name: Required value",
+            "spec.volumes[2].secret.secretName: Required value",
             "spec.volumes[3].secret: Forbidden: may not specify more than 1 volume type",
             "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0",
             "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
         ]
     );
+}
+
+#[test]
+fn sources_of_volumes_say_what_they_must() {
+    for (source, value, expected) in [
+        ("secret", json!({"secretName": "s", "defaultMode": 256}), vec![]),
+        ("secret", json!({}), vec!["secretName: Required value"]),
+        (
+            "configMap",
+            json!({"name": "c", "defaultMode": 512}),
+            vec![
+                "defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive",
+            ],
+        ),
+        ("persistentVolumeClaim", json!({"claimName": ""}), vec!["claimName: Required value"]),
+        ("hostPath", json!({"path": ""}), vec!["path: Required value"]),
+        (
+            "hostPath",
+            json!({"path": "/a/../b"}),
+            vec!["path: Invalid value: \"/a/../b\": must not contain '..'"],
+        ),
+        ("hostPath", json!({"path": "/a..b"}), vec![]),
+        (
+            "nfs",
+            json!({"server": "s", "path": "a"}),
+            vec!["path: Invalid value: \"a\": must be an absolute path"],
+        ),
+        ("emptyDir", json!({}), vec![]),
+    ] {
+        let volume = json!({"name": "v", source: value});
+        let spec = json!({"containers": [{"name": "a", "image": "i"}], "volumes": [volume]});
+        let expected: Vec<_> =
+            expected.iter().map(|fault| format!("spec.volumes[0].{source}.{fault}")).collect();
+        assert_eq!(faults(&spec), expected, "{spec}");
+    }
+}
+
+#[test]
+fn where_a_pod_may_run_is_said_as_upstream_reads_it() {
+    for (field, value, expected) in [
+        (
+            "tolerations",
+            json!([{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoSchedule"}]),
+            vec![],
+        ),
+        (
+            "tolerations",
+            json!([{"operator": "Foo", "key": "a"}]),
+            vec![
+                "tolerations[0].operator: Unsupported value: \"Foo\": supported values: \"Equal\", \"Exists\"",
+            ],
+        ),
+        (
+            "tolerations",
+            json!([{"value": "a"}]),
+            vec![
+                "tolerations[0].operator: Invalid value: \"\": operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
+            ],
+        ),
+        (
+            "tolerations",
+            json!([{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]),
+            vec![
+                "tolerations[0].effect: Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set",
+            ],
+        ),
+        (
+            "affinity",
+            json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}),
+            vec![
+                "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must have at least one node selector term",
+            ],
+        ),
+        (
+            "dnsPolicy",
+            json!("None"),
+            vec!["dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"],
+        ),
+    ] {
+        let spec = json!({"containers": [{"name": "a", "image": "i"}], field: value});
+        let expected: Vec<_> = expected.iter().map(|fault| format!("spec.{fault}")).collect();
+        assert_eq!(faults(&spec), expected, "{spec}");
+    }
+    let labels = faults(&json!({"containers": [{"name": "a", "image": "i"}], "nodeSelector": {"a b": "c"}}));
+    assert!(
+        labels[0].starts_with("spec.nodeSelector: Invalid value: \"a b\": name part must consist of"),
+        "{labels:?}"
+    );
+}
+
+#[test]
+fn probes_and_hooks_say_how() {
+    const NONE: &str = "Required value: must specify a handler type";
+    for (fields, expected) in [
+        (
+            json!({"livenessProbe": {"tcpSocket": {"port": "http"}}, "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}),
+            vec![],
+        ),
+        (json!({"livenessProbe": {"periodSeconds": 1}}), vec![format!("livenessProbe: {NONE}")]),
+        (
+            json!({"livenessProbe": {"exec": {}}}),
+            vec!["livenessProbe.exec.command: Required value".to_owned()],
+        ),
+        (json!({"lifecycle": {"preStop": {}}}), vec![format!("lifecycle.preStop: {NONE}")]),
+        (
+            json!({"readinessProbe": {"httpGet": {"port": 0}}}),
+            vec![
+                "readinessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive"
+                    .to_owned(),
+            ],
+        ),
+        (
+            json!({"startupProbe": {"exec": {"command": ["a"]}, "grpc": {"port": 1}}}),
+            vec!["startupProbe.grpc: Forbidden: may not specify more than 1 handler type".to_owned()],
+        ),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|fault| format!("spec.containers[0].{fault}")).collect();
+        assert_eq!(faults(&container(&fields)), expected, "{fields}");
+    }
 }
 
 #[test]
