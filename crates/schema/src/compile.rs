@@ -276,14 +276,14 @@ impl<'a> Compiler<'a> {
     }
 
     fn fields(&mut self, schema: &Schema, path: &str) -> Result<BTreeMap<String, Field>, Fault> {
-        let compile = |(name, property): (&String, &Box<Schema>)| {
+        let compile = |(name, property): (&String, &Schema)| {
             let merge_key = Some(&property.patch_merge_key).filter(|key| !key.is_empty()).cloned();
             let strategy = Strategy::of(&property.patch_strategy);
             let node = self.node(property, &format!("{path}.properties[{name}]"))?;
             let pointer = property.protobuf_field.is_some() && node.nullable;
             Ok((name.clone(), Field { node, strategy, merge_key, pointer }))
         };
-        schema.properties.iter().map(compile).collect()
+        schema.properties.iter().map(|(name, property)| (name, &**property)).map(compile).collect()
     }
 
     fn values(&mut self, schema: &Schema, path: &str) -> Result<Option<Arc<Node>>, Fault> {

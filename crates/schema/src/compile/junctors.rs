@@ -55,12 +55,12 @@ fn nested(schema: &Schema, shape: &Node, may_be_typed: bool, path: &str) -> Resu
 }
 
 fn fields(schema: &Schema, shape: &Node, path: &str) -> Result<BTreeMap<String, Field>, Fault> {
-    let field = |(name, property): (&String, &Box<Schema>)| {
+    let field = |(name, property): (&String, &Schema)| {
         let path = format!("{path}.properties[{name}]");
         let shape = within(shape.child(name).map(AsRef::as_ref), &path)?;
         Ok((name.clone(), Field::of(&nested(property, shape, false, &path)?.into())))
     };
-    schema.properties.iter().map(field).collect()
+    schema.properties.iter().map(|(name, property)| (name, &**property)).map(field).collect()
 }
 
 fn within<'a>(shape: Option<&'a Node>, path: &str) -> Result<&'a Node, Fault> {
