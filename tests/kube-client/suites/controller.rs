@@ -2,7 +2,7 @@
 //! leads at a time.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use detectviz_tests::Server;
@@ -126,8 +126,8 @@ fn candidate() {
 /// Renews the lease, or takes one whose holder has been silent by this process's own clock.
 async fn campaign(leases: &Api<Lease>, name: &str, seen: &mut Option<(String, std::time::Instant)>) {
     let Ok(entry) = leases.entry("leader").await else { return };
-    let mut entry =
-        entry.or_insert(|| serde_json::from_value(json!({"metadata": {"name": "leader"}})).unwrap());
+    let mut entry = entry.or_insert(Lease::default);
+    entry.get_mut().metadata.name = Some("leader".to_owned());
     let lease = entry.get_mut();
     let version = lease.metadata.resource_version.clone().unwrap_or_default();
     let spec = lease.spec.get_or_insert_default();
@@ -188,16 +188,15 @@ fn one_of_two_processes_leads_and_the_other_takes_over() {
             let holder = |lease: Option<&Lease>| {
                 lease.and_then(|lease| lease.spec.as_ref()).and_then(|spec| spec.holder_identity.clone())
             };
-            let is_held = |lease: Option<&Lease>| holder(lease).is_some();
-            let held = await_condition(leases.clone(), "leader", is_held).await.unwrap();
-            let first = holder(held.as_ref()).unwrap();
-            // It renews, which the other one sees.
-            let before = held.and_then(|lease| lease.metadata.resource_version);
+            // Whoever renews leads, which the other one sees; on a slow machine it need not be the first.
+            let last = Mutex::new((None, None));
             let is_renewed = |lease: Option<&Lease>| {
-                holder(lease) == Some(first.clone())
-                    && lease.is_some_and(|lease| lease.metadata.resource_version != before)
+                let now = (holder(lease), lease.and_then(|lease| lease.metadata.resource_version.clone()));
+                let before = std::mem::replace(&mut *last.lock().unwrap(), now.clone());
+                now.0.is_some() && now.0 == before.0 && now.1 != before.1
             };
-            await_condition(leases.clone(), "leader", is_renewed).await.unwrap();
+            let renewed = await_condition(leases.clone(), "leader", is_renewed).await.unwrap();
+            let first = holder(renewed.as_ref()).unwrap();
             let (_, leader) = candidates.iter_mut().find(|(name, _)| *name == first).unwrap();
             leader.kill();
             let other = |lease: Option<&Lease>| holder(lease).is_some_and(|holder| holder != first);
