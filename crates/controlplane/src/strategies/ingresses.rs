@@ -93,7 +93,7 @@ fn path_faults(one: &Value, path: &str) -> Vec<Cause> {
     }
     let mut faults = Vec::new();
     let is_free = kind == "ImplementationSpecific";
-    if !value.starts_with('/') && !(is_free && value.is_empty()) {
+    if !(value.starts_with('/') || is_free && value.is_empty()) {
         faults.push(invalid(&field, value, "must be an absolute path"));
     }
     if !is_free {
