@@ -89,7 +89,7 @@ fn each_type_of_patch_is_applied_or_refused_by_name() {
         .ok();
         assert_eq!((value(&server, "it", "a"), value(&server, "it", "c")), (String::new(), "1".into()));
         let failed = patch("json", r#"[{"op":"test","path":"/data/c","value":"2"}]"#).fails();
-        assert!(failed.contains("The request is invalid"), "{failed}");
+        assert!(failed.contains("The request is invalid") && failed.contains("operation 0"), "{failed}");
         patch("merge", r#"{"metadata":{"finalizers":["example.com/a"]},"data":{"c":null}}"#).ok();
         patch("strategic", r#"{"metadata":{"finalizers":["example.com/b"]}}"#).ok();
         let finalizers = server.kubectl("get cm it -o jsonpath={.metadata.finalizers}").ok();

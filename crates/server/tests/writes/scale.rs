@@ -157,3 +157,18 @@ async fn who_scales_owns_the_number() {
     assert!(refused.contains("conflict with \"deployer\""), "{refused}");
     world.patch(&format!("{hpa}&force=true"), APPLY, &scale).await.expect(200);
 }
+
+/// An object that nobody keeps books of gets none by being scaled, and one that has its number already is not written.
+#[tokio::test]
+async fn no_books_are_begun_by_a_scale() {
+    let world = World::start().await;
+    world.create(&widget("w", json!({"replicas": 2}))).await.expect(201);
+    let reset = json!({"metadata": {"managedFields": []}});
+    let bare = world.patch(&at("w"), MERGE, &reset).await.expect(200);
+    assert!(bare["metadata"].get("managedFields").is_none());
+    world.patch(&path(), MERGE, &json!({"spec": {"replicas": 2}})).await.expect(200);
+    assert_eq!(world.get(&at("w")).await.expect(200), bare, "nothing was written");
+    world.patch(&path(), MERGE, &json!({"spec": {"replicas": 3}})).await.expect(200);
+    let scaled = world.get(&at("w")).await.expect(200);
+    assert_eq!((&scaled["spec"]["replicas"], scaled["metadata"].get("managedFields")), (&json!(3), None));
+}

@@ -121,7 +121,10 @@ async fn once(write: &Write<'_>, intent: &mut Intent, current: &KeyValue) -> Res
         &paths.spec_replicas_path,
     );
     if let Some(metadata) = meta::of_mut(&mut new) {
-        metadata.insert("managedFields".to_owned(), books);
+        match books.as_array().is_none_or(Vec::is_empty) {
+            true => metadata.remove("managedFields"),
+            false => metadata.insert("managedFields".to_owned(), books),
+        };
     }
     let admitted = call.resource.version.admit(&mut new);
     if let Some(why) = admitted.mistyped {
