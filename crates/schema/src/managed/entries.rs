@@ -1,5 +1,6 @@
 //! `metadata.managedFields`: one entry for each manager, operation and subresource, and for updates also version.
 
+use detectviz_api::go::cut;
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -51,7 +52,12 @@ impl<'a> Entry<'a> {
     }
 
     /// The entry's word against a change of `field`.
-    pub(super) fn conflict(&self, field: String) -> Conflict {
+    pub(super) fn conflict(&self, mut field: String) -> Conflict {
+        // A key may be as long as an object.
+        if field.len() > cut(&field).len() {
+            field.truncate(cut(&field).len());
+            field.push_str("...");
+        }
         Conflict {
             manager: self.manager.to_owned(),
             operation: self.operation,

@@ -76,6 +76,11 @@ fn a_long_name_is_not_repeated_without_end() {
     desk.apply("a", spec(1));
     let told: usize = desk.conflicts("b", spec(2)).iter().map(String::len).sum();
     assert!(told < 1_000_000, "{told} bytes are told");
+    let one = |value: usize| json!({"map": {"ü".repeat(500_000): value.to_string()}});
+    let mut single = Desk::new();
+    single.apply("a", one(1));
+    let told = single.conflicts("b", one(2));
+    assert!(told.len() == 1 && told[0].len() < 2_000 && told[0].ends_with("..."), "{:.2000}", told[0]);
     let items: Vec<Value> = (0..MANY).map(|_| json!({"name": "x"})).collect();
     let fault = desk
         .refusal(json!({"structs": {&name: {"c": items}}, "map": {&name: [1]}, "maps": {&name: {"a": 1}}}));
