@@ -239,3 +239,35 @@ async fn a_configuration_may_say_something_twice_and_be_json() {
         "a subresource makes no object"
     );
 }
+
+/// What a write takes is held against the schema, and what it does not take is not.
+#[tokio::test]
+async fn a_status_is_checked_where_it_is_written() {
+    let world = World::start().await;
+    let created = world.create(&widget("w", json!({}))).await.expect(201);
+    let path = format!("{}/status", at("w"));
+    let status = |replicas: i64| json!({"status": {"replicas": replicas}});
+    let mut whole = created.clone();
+    whole["status"] = json!({"replicas": -1});
+    let mut config = widget("w", json!({}));
+    config["status"] = json!({"replicas": -1});
+    let program = json!([{"op": "add", "path": "/status", "value": {"replicas": -1}}]);
+    let applied = format!("{path}?fieldManager=m");
+    for (method, path, kind, body) in [
+        ("PUT", &path, JSON, &whole),
+        ("PATCH", &path, MERGE, &status(-1)),
+        ("PATCH", &path, STRATEGIC, &status(-1)),
+        ("PATCH", &path, JSON_PATCH, &program),
+        ("PATCH", &applied, APPLY, &config),
+    ] {
+        let refused = world.send(method, path, kind, body.to_string()).await.expect(422);
+        assert_eq!(refused["details"]["causes"][0]["field"], "status.replicas", "{method} {kind}: {refused}");
+    }
+    assert_eq!(world.get(&at("w")).await.expect(200), created);
+    // Each takes its own part, so that faults of the other are none of it.
+    let kept = world.patch(&at("w"), MERGE, &status(-1)).await.expect(200);
+    assert_eq!(kept.get("status"), None);
+    let other = json!({"spec": {"color": "green"}, "status": {"replicas": 1}});
+    let written = world.patch(&path, MERGE, &other).await.expect(200);
+    assert_eq!((&written["spec"], &written["status"]), (&created["spec"], &json!({"replicas": 1})));
+}

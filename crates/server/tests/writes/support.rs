@@ -145,7 +145,7 @@ fn widgets(extensions: Value) -> Definition {
                     "set": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
                 }},
                 "status": {"type": "object", "properties": {
-                    "replicas": {"type": "integer"}, "selector": {"type": "string"}, "phase": {"type": "string"},
+                    "replicas": {"type": "integer", "minimum": 0}, "selector": {"type": "string"}, "phase": {"type": "string"},
                 }},
             }}}}],
         "x-detectviz": extensions,
