@@ -1,6 +1,7 @@
 //! Batteries: workload kinds that are kept and that nothing runs, off unless they are asked for; and pods, which are always
 //! there.
 
+mod commands;
 mod manifests;
 
 use detectviz_tests::{Edition, Line, Server, every_line};
