@@ -182,3 +182,17 @@ fn owner_references_are_told_apart_by_uid_and_owned_as_one() {
         "Apply failed with 1 conflict: conflict with \"a\": .metadata.ownerReferences[uid=\"1\"]"
     );
 }
+
+/// An empty list is nobody's, as upstream has it. So the object has no owners, and what is there when it is applied again counts as
+/// there before the first apply; from then on, nothing changes any more.
+#[test]
+fn who_applies_nothing_but_empty_lists_owns_nothing() {
+    let mut desk = Desk::new();
+    desk.apply("a", json!({"set": []}));
+    assert_eq!((desk.managers(), desk.spec()), (vec![], &json!({"set": []})));
+    desk.apply("a", json!({"set": []}));
+    assert_eq!(desk.managers(), ["before-first-apply"]);
+    let twice = desk.object.clone();
+    desk.apply("a", json!({"set": []}));
+    assert_eq!(desk.object, twice);
+}
