@@ -112,6 +112,13 @@ fn reset_status(object: &mut serde_json::Value) {
     }
 }
 
+/// Gives a new object the status that upstream's types have before anybody has looked at it.
+fn begin_status(object: &mut serde_json::Value, status: serde_json::Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("status".to_owned(), status);
+    }
+}
+
 /// The text at `pointer`; empty when there is none.
 fn text<'a>(object: &'a serde_json::Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default()

@@ -141,6 +141,10 @@ fn is_completed(server: &Server) {
         (&claim["kind"], &claim["spec"]["volumeMode"], &claim["status"]),
         (&json!("PersistentVolumeClaim"), &json!("Filesystem"), &json!({"phase": "Pending"}))
     );
+    for name in ["service/my-service", "ingress/minimal-ingress"] {
+        assert_eq!(object(server, name)["status"], json!({"loadBalancer": {}}), "{name}");
+    }
+    assert_eq!(object(server, "pdb/zk-pdb")["status"]["expectedPods"], 0);
     let behavior = &object(server, "hpa/php-apache")["spec"]["behavior"];
     assert_eq!(
         (&behavior["scaleUp"]["policies"][0]["value"], &behavior["scaleDown"]["selectPolicy"]),

@@ -137,6 +137,12 @@ fn fill(behavior: &mut Map<String, Value>, field: &str, rules: Value) {
 pub(super) struct Budgets;
 
 impl Strategy for Budgets {
+    fn prepare_create(&self, object: &mut Value) {
+        let none =
+            json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0});
+        super::begin_status(object, none);
+    }
+
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let spec = &object["spec"];
         let has_both = !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null();

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::causes::{forbidden, invalid, invalid_shown, required, unsupported};
 use super::network::{cidr_fault, port_or_name_faults, subdomain_fault};
 use super::podspec::list;
-use super::{selectors, text};
+use super::{begin_status, selectors, text};
 
 const PATH_TYPES: [&str; 3] = ["Exact", "ImplementationSpecific", "Prefix"];
 /// What a path that is compared as it stands may not hold, since whoever reads it may take it for another.
@@ -25,6 +25,10 @@ const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', foll
 pub(super) struct Ingresses;
 
 impl Strategy for Ingresses {
+    fn prepare_create(&self, object: &mut Value) {
+        begin_status(object, json!({"loadBalancer": {}}));
+    }
+
     fn validate(&self, object: &Value) -> Vec<Cause> {
         let spec = &object["spec"];
         let (rules, fallback) = (list(spec, "rules"), &spec["defaultBackend"]);

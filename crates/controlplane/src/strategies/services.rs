@@ -10,13 +10,13 @@ mod prepare;
 use detectviz_api::Cause;
 use detectviz_api::names::{check_label_key, check_label_value};
 use detectviz_server::strategy::Strategy;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::causes::{forbidden, invalid, required, unsupported};
 use super::network::{
     cidr_fault, ip_fault, non_special_ip_fault, number, port_fault, qualified_fault, subdomain_fault, texts,
 };
-use super::{reset_status, text};
+use super::{begin_status, text};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const POLICIES: [&str; 2] = ["Cluster", "Local"];
@@ -34,7 +34,7 @@ impl Strategy for Services {
     }
 
     fn prepare_create(&self, object: &mut Value) {
-        reset_status(object);
+        begin_status(object, json!({"loadBalancer": {}}));
         prepare::create(object);
     }
 
