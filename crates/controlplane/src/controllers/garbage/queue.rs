@@ -24,15 +24,17 @@ struct State<T> {
     /// What was asked for while it ran.
     again: HashSet<T>,
     later: BTreeSet<(Instant, T)>,
+    /// When each task of `later` is due: it waits there once.
+    due: HashMap<T, Instant>,
     failures: HashMap<T, u32>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         let (ready, queued, running, again) = Default::default();
-        let (later, failures) = (BTreeSet::new(), HashMap::new());
+        let (later, due, failures) = Default::default();
         Self {
-            state: Mutex::new(State { ready, queued, running, again, later, failures }),
+            state: Mutex::new(State { ready, queued, running, again, later, due, failures }),
             wake: Notify::new(),
         }
     }
@@ -47,7 +49,7 @@ impl<T: Copy + Eq + Hash + Ord> Queue<T> {
 
     /// Asks for `task` after a while.
     pub(super) fn add_after(&self, task: T, wait: Duration) {
-        self.lock().later.insert((Instant::now() + wait, task));
+        self.lock().add_at(task, Instant::now() + wait);
         self.wake.notify_one();
     }
 
@@ -89,7 +91,7 @@ impl<T: Copy + Eq + Hash + Ord> Queue<T> {
         if state.again.remove(&task) {
             state.add(task);
         } else if failed {
-            state.later.insert((Instant::now() + backoff(failures), task));
+            state.add_at(task, Instant::now() + backoff(failures));
         }
         drop(state);
         self.wake.notify_one();
@@ -110,9 +112,21 @@ impl<T: Copy + Eq + Hash + Ord> State<T> {
         }
     }
 
+    /// Adds the task then, or when it is due anyway if that is sooner.
+    fn add_at(&mut self, task: T, at: Instant) {
+        if self.due.get(&task).is_some_and(|due| *due <= at) {
+            return;
+        }
+        if let Some(due) = self.due.insert(task, at) {
+            self.later.remove(&(due, task));
+        }
+        self.later.insert((at, task));
+    }
+
     fn ripen(&mut self, now: Instant) {
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, task)) = self.later.pop_first() {
+                self.due.remove(&task);
                 self.add(task);
             }
         }
@@ -149,6 +163,24 @@ mod tests {
         assert_eq!(queue.next().await, 1);
         queue.done(1, false);
         assert_eq!(queue.next().now_or_never(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_keeps_failing_waits_once_however_often_it_is_asked_for() {
+        let queue = Queue::default();
+        for _ in 0..1000 {
+            queue.add(1);
+            assert_eq!(queue.next().await, 1);
+            queue.done(1, true);
+        }
+        queue.add_after(1, Duration::ZERO);
+        let waiting = |queue: &Queue<i32>| {
+            let state = queue.lock();
+            (state.later.len(), state.due.len())
+        };
+        assert_eq!(waiting(&queue), (1, 1));
+        assert_eq!(queue.next().await, 1, "the sooner of both times counts");
+        assert_eq!(waiting(&queue), (0, 0));
     }
 
     #[tokio::test]
