@@ -176,7 +176,7 @@ fn the_pods_of_a_job_live_on_unless_somebody_says_otherwise() {
         });
         let child = admin.get(format!("{CONFIG_MAPS}/child")).expect(200);
         assert_eq!(child["metadata"].get("ownerReferences"), None);
-        admin.delete(&format!("{CONFIG_MAPS}/child")).expect(200);
+        admin.delete(format!("{CONFIG_MAPS}/child")).expect(200);
     }
     create(&admin, jobs, &job);
     let deleted = delete_with(&admin, &format!("{jobs}/once"), &json!({"propagationPolicy": "Background"}));
