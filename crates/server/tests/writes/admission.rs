@@ -58,6 +58,18 @@ fn said(recorder: &Recorder) -> Vec<String> {
     std::mem::take(&mut recorder.seen.lock().unwrap())
 }
 
+/// A world whose writes a recorder sees.
+async fn recorded() -> (Arc<Recorder>, World) {
+    let recorder = Arc::new(Recorder::default());
+    let world = World::with(
+        vec![Arc::clone(&recorder) as Arc<dyn Admission>],
+        Arc::new(detectviz_server::strategy::Plain),
+        json!({"allowUnconditionalUpdate": true}),
+    )
+    .await;
+    (recorder, world)
+}
+
 /// Every way to write a text into a widget, with what plugins are told of it.
 fn ways(text: &str) -> Vec<(&'static str, String, &'static str, String, &'static str)> {
     let spec = json!({"spec": {"text": text}});
@@ -138,13 +150,7 @@ async fn nothing_is_written_past_a_plugin() {
 
 #[tokio::test]
 async fn plugins_are_told_of_every_write_that_is_done() {
-    let recorder = Arc::new(Recorder::default());
-    let world = World::with(
-        vec![Arc::clone(&recorder) as Arc<dyn Admission>],
-        Arc::new(detectviz_server::strategy::Plain),
-        json!({"allowUnconditionalUpdate": true}),
-    )
-    .await;
+    let (recorder, world) = recorded().await;
     world.create(&widget("w", json!({}))).await.expect(201);
     for (index, (method, path, kind, body, told)) in ways("x").into_iter().enumerate() {
         said(&recorder);
@@ -160,13 +166,7 @@ async fn plugins_are_told_of_every_write_that_is_done() {
 /// Whoever is faster: what plugins compare with is what is replaced (CVE-2021-25735).
 #[tokio::test]
 async fn the_old_object_is_the_one_that_is_replaced() {
-    let recorder = Arc::new(Recorder::default());
-    let world = World::with(
-        vec![Arc::clone(&recorder) as Arc<dyn Admission>],
-        Arc::new(detectviz_server::strategy::Plain),
-        json!({"allowUnconditionalUpdate": true}),
-    )
-    .await;
+    let (recorder, world) = recorded().await;
     let created = world.create(&widget("w", json!({}))).await.expect(201);
     let kinds = [
         ("PATCH", MERGE, at("w"), json!({"spec": {"text": "mine"}})),

@@ -3,7 +3,15 @@
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::support::{APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, World, at, widget};
+use crate::support::{APPLY, Answer, JSON, JSON_PATCH, MERGE, STRATEGIC, World, at, widget};
+
+/// How a configuration of a widget begins.
+const HEAD: &str = "apiVersion: e.org/v1\nkind: Widget\n";
+
+/// The answer to an apply of `body` to the widget `w`, with what `query` adds.
+async fn apply(world: &World, query: &str, body: &str) -> Answer {
+    world.send("PATCH", &format!("{}?fieldManager=m{query}", at("w")), APPLY, body.to_owned()).await
+}
 
 #[tokio::test]
 async fn each_type_has_its_media_type() {
@@ -152,13 +160,6 @@ async fn options_are_those_of_the_verb() {
 #[tokio::test]
 async fn a_configuration_is_read_and_held_against_its_path() {
     let world = World::start().await;
-    let path = format!("{}?fieldManager=m", at("w"));
-    let apply = |query: &str, body: &str| {
-        let (path, body) = (format!("{path}{query}"), body.to_owned());
-        let world = &world;
-        async move { world.send("PATCH", &path, APPLY, body).await }
-    };
-    let head = "apiVersion: e.org/v1\nkind: Widget\n";
     for (body, code, message) in [
         ("a: [".to_owned(), 400, "error decoding YAML: "),
         ("[]".to_owned(), 400, "error decoding YAML: "),
@@ -173,32 +174,32 @@ async fn a_configuration_is_read_and_held_against_its_path() {
             "the kind in the data (Gadget) does not match the expected kind (Widget)",
         ),
         (
-            format!("{head}metadata: {{name: v}}\n"),
+            format!("{HEAD}metadata: {{name: v}}\n"),
             400,
             "the name of the object (v) does not match the name on the URL (w)",
         ),
         (
-            format!("{head}spec: {{}}\n"),
+            format!("{HEAD}spec: {{}}\n"),
             400,
             "the name of the object (w based on URL) was undeterminable: name must be provided",
         ),
         (
-            format!("{head}metadata: {{name: w, namespace: b}}\n"),
+            format!("{HEAD}metadata: {{name: w, namespace: b}}\n"),
             400,
             "the namespace of the provided object does not match the namespace sent on the request",
         ),
         (
-            format!("{head}metadata: {{name: w, uid: x}}\n"),
+            format!("{HEAD}metadata: {{name: w, uid: x}}\n"),
             409,
             "Operation cannot be fulfilled on widgets.e.org \"w\": uid mismatch: the provided object specified uid x, and no existing object was found",
         ),
         (
-            format!("{head}metadata: {{name: w, managedFields: []}}\n"),
+            format!("{HEAD}metadata: {{name: w, managedFields: []}}\n"),
             400,
             "metadata.managedFields must be nil",
         ),
     ] {
-        let refused = apply("", &body).await.refused(code);
+        let refused = apply(&world, "", &body).await.refused(code);
         assert!(refused.starts_with(message), "{body}: {refused}");
     }
 }
@@ -206,24 +207,17 @@ async fn a_configuration_is_read_and_held_against_its_path() {
 #[tokio::test]
 async fn a_configuration_may_say_something_twice_and_be_json() {
     let world = World::start().await;
-    let path = format!("{}?fieldManager=m", at("w"));
-    let apply = |query: &str, body: &str| {
-        let (path, body) = (format!("{path}{query}"), body.to_owned());
-        let world = &world;
-        async move { world.send("PATCH", &path, APPLY, body).await }
-    };
-    let head = "apiVersion: e.org/v1\nkind: Widget\n";
-    let twice = format!("{head}metadata: {{name: w}}\nspec: {{text: a, text: b}}\n");
-    let refused = apply("&fieldValidation=Strict", &twice).await.refused(400);
+    let twice = format!("{HEAD}metadata: {{name: w}}\nspec: {{text: a, text: b}}\n");
+    let refused = apply(&world, "&fieldValidation=Strict", &twice).await.refused(400);
     assert_eq!(refused, "error strict decoding YAML: duplicate field \"spec.text\"");
-    let made = apply("", &twice).await;
+    let made = apply(&world, "", &twice).await;
     assert_eq!(made.warnings, ["299 - \"duplicate field \\\"spec.text\\\"\""]);
     let made = made.expect(201);
     assert_eq!(made["spec"], json!({"text": "b", "color": "blue"}));
     let json = widget("w", json!({"text": "b"})).to_string();
-    assert_eq!(apply("", &json).await.expect(200), made, "JSON is YAML, and nothing changed");
-    let stale = format!("{head}metadata: {{name: w, resourceVersion: '1'}}\nspec: {{text: c}}\n");
-    let refused = apply("", &stale).await.refused(409);
+    assert_eq!(apply(&world, "", &json).await.expect(200), made, "JSON is YAML, and nothing changed");
+    let stale = format!("{HEAD}metadata: {{name: w, resourceVersion: '1'}}\nspec: {{text: c}}\n");
+    let refused = apply(&world, "", &stale).await.refused(409);
     assert!(refused.contains("the object has been modified"), "{refused}");
     assert_eq!(
         world
