@@ -153,7 +153,7 @@ async fn cut_off_under_load() {
     for line in LINES {
         survives(line, async |_, proxy, load| {
             for _ in 0..5 {
-                proxy.cut();
+                proxy.cut().await;
                 tokio::task::yield_now().await;
                 proxy.mend();
                 load.acknowledges(50).await;
@@ -171,7 +171,7 @@ async fn a_watch_that_was_cut_off_goes_on_where_it_was() {
     let mut watch = far.watch(far.current_revision().await.unwrap()).await.unwrap();
     let mut last = create(&near, "/0", "before").await;
     assert_eq!(events_until(&mut watch, last).await.len(), 1);
-    proxy.cut();
+    proxy.cut().await;
     for number in 1..100 {
         last = create(&near, &format!("/{number}"), "while it is cut off").await;
     }
@@ -251,7 +251,7 @@ async fn another_member_is_asked_when_one_is_away() {
     let mut watch = store.watch(store.current_revision().await.unwrap()).await.unwrap();
     let mut last = 0;
     for (number, away) in [&first, &second, &first].into_iter().enumerate() {
-        away.cut();
+        away.cut().await;
         answers(&store).await;
         last = create(&store, &format!("/{number}"), "x").await;
         away.mend();

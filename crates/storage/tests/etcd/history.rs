@@ -21,7 +21,7 @@ async fn a_watch_that_is_behind_a_compaction_ends_with_it() {
         let (far, near) = (EtcdStore::open(options(&[proxy.port()])).await.unwrap(), open(&etcd).await);
         let base = far.current_revision().await.unwrap();
         let mut watch = far.watch(base).await.unwrap();
-        proxy.cut();
+        proxy.cut().await;
         for number in 0..10 {
             create(&near, &format!("/{number}"), "x").await;
         }

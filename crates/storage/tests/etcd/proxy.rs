@@ -27,9 +27,10 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Breaks every connection, and lets none through from now on.
-    pub(crate) fn cut(&self) {
+    /// Breaks every connection, and lets none through from now on. Returns once nothing passes any more.
+    pub(crate) async fn cut(&self) {
         self.connected.send_replace(false);
+        self.connected.closed().await;
     }
 
     /// Lets connections through again.
