@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::error::{BuildError, FetchError, Unavailable};
 use crate::front_proxy::FrontProxy;
 use crate::proxy::headers::{self, HOP};
-use crate::spec::Endpoint;
+use crate::spec::{Address, Endpoint};
 
 /// How long a probe or a discovery document may take; upstream's limit for its probe.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -166,7 +166,10 @@ impl Backends {
             client_identity: Some(Arc::clone(&identity)),
             ..TlsOptions::default()
         };
-        let target = Target { host: endpoint.host.clone(), port: endpoint.port, tls: Some(tls) };
+        let Some(Address::Tcp { host, port }) = endpoint.addresses.first().cloned() else {
+            return Err(BuildError::Address(endpoint.url()));
+        };
+        let target = Target { host, port, tls: Some(tls) };
         let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..self.options.clone() };
         let connect = |options| Transport::new(target.clone(), self.dialer.clone(), options);
         let (transport, watches, own) = (connect(&self.options)?, connect(&self.options)?, connect(&few)?);

@@ -11,9 +11,13 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) fn endpoint() -> Endpoint {
+    at("127.0.0.1", 1)
+}
+
+/// A backend at one address, whose certificate goes unchecked.
+pub(crate) fn at(host: &str, port: u16) -> Endpoint {
     Endpoint {
-        host: "127.0.0.1".into(),
-        port: 1,
+        addresses: vec![Address::Tcp { host: host.into(), port }],
         server_name: "svc.ns.svc".into(),
         ca_bundle: None,
         insecure: true,
@@ -39,7 +43,7 @@ async fn a_backend_is_remade_only_when_something_changed() {
     let backends = backends(folder.path());
     let first = backends.get(&endpoint()).await.unwrap();
     assert!(Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()));
-    let other = backends.get(&Endpoint { port: 2, ..endpoint() }).await.unwrap();
+    let other = backends.get(&at("127.0.0.1", 2)).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &other));
     write_identity(folder.path());
     assert!(!Arc::ptr_eq(&first, &backends.get(&endpoint()).await.unwrap()), "our certificate was renewed");
@@ -57,10 +61,7 @@ async fn what_is_wrong_with_an_endpoint_is_named() {
     let junk = Endpoint { insecure: false, ca_bundle: junk, ..endpoint() };
     assert!(why(junk).await.contains("must contain at least one certificate"));
     for host in ["user@host", "a/b", "a b", ""] {
-        assert!(
-            why(Endpoint { host: host.into(), ..endpoint() }).await.contains("must be a DNS name"),
-            "{host}"
-        );
+        assert!(why(at(host, 1)).await.contains("must be a DNS name"), "{host}");
     }
 }
 
@@ -103,7 +104,7 @@ async fn watches_take_no_connection_from_other_requests() {
 
     let mut backends = backends(folder.path());
     backends.options.max_connections = 1;
-    let backend = backends.get(&Endpoint { port, ..endpoint() }).await.unwrap();
+    let backend = backends.get(&at("127.0.0.1", port)).await.unwrap();
     let watch = backend.send(Request::new(Body::empty()), true).await.unwrap();
     let other = backend.send(Request::new(Body::empty()), false).await.unwrap();
     assert_eq!((watch.status(), other.status()), (StatusCode::OK, StatusCode::OK));

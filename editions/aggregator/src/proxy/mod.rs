@@ -127,7 +127,7 @@ fn refuse_upgrade(request: &Request) -> Result<(), Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::tests::{backends, endpoint, write_identity};
+    use crate::backend::tests::{at, backends, write_identity};
     use detectviz_api::{Identity, RequestInfo};
     use detectviz_core::http::Body;
     use detectviz_core::metrics::Metrics;
@@ -141,7 +141,7 @@ mod tests {
         let registry = Metrics::default();
         let metrics = ProxyMetrics::register(&registry);
         metrics.available("v1.a", true);
-        let backend = backends(folder.path()).get(&crate::spec::Endpoint { port, ..endpoint() }).await;
+        let backend = backends(folder.path()).get(&at("127.0.0.1", port)).await;
         let unreachable = Arc::<Notify>::default();
         let proxy = Proxy {
             name: "v1.a".to_owned(),

@@ -1,5 +1,9 @@
 //! What a remote APIService asks for, as plain data: two equal values ask for the same, so nothing is rebuilt.
 
+mod endpoint;
+
+pub(crate) use endpoint::{Address, Endpoint};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -22,29 +26,6 @@ pub(crate) struct Wanted {
     pub(crate) priority: (i64, i64),
     /// Where its backend is.
     pub(crate) endpoint: Result<Endpoint, Unavailable>,
-}
-
-/// Where a backend is, and how it proves that it is the one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Endpoint {
-    /// A host name or address.
-    pub(crate) host: String,
-    /// The TCP port.
-    pub(crate) port: u16,
-    /// The name in its certificate: `NAME.NAMESPACE.svc`.
-    pub(crate) server_name: String,
-    /// PEM of the CAs that may have signed its certificate.
-    pub(crate) ca_bundle: Option<Bytes>,
-    /// Whether its certificate goes unchecked.
-    pub(crate) insecure: bool,
-}
-
-impl Endpoint {
-    /// Host and port as people read them.
-    pub(crate) fn url(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("https://{host}:{}", self.port)
-    }
 }
 
 impl Wanted {
@@ -90,8 +71,7 @@ fn endpoint(
         Unavailable::ServicePort { namespace, name, port }
     })?;
     let mut endpoint = Endpoint {
-        host: bare(&host).to_owned(),
-        port,
+        addresses: vec![Address::Tcp { host: bare(&host).to_owned(), port }],
         server_name: format!("{name}.{namespace}.svc"),
         ca_bundle: None,
         insecure: spec["insecureSkipTLSVerify"].as_bool().unwrap_or_default(),
@@ -148,7 +128,7 @@ mod tests {
         assert_eq!(endpoint.server_name, "svc.ns.svc");
         assert_eq!(endpoint.ca_bundle.as_deref(), Some(&b"abc"[..]));
         let no_port = read(&api_service(|object| object["spec"]["service"]["port"] = Value::Null)).unwrap();
-        assert_eq!(no_port.endpoint.unwrap().port, 443);
+        assert_eq!(no_port.endpoint.unwrap().url(), "https://127.0.0.1:443");
     }
 
     #[test]
