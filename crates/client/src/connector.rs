@@ -12,13 +12,13 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::dial::Dialer;
+use crate::target::Address;
 use crate::transport::TransportError;
 
 /// Connects to one fixed target, whatever the request's URI says: a URI is never a reason to dial elsewhere.
@@ -26,8 +26,7 @@ use crate::transport::TransportError;
 pub(crate) struct Connector(pub(crate) Arc<Settings>);
 
 pub(crate) struct Settings {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) address: Address,
     pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
     pub(crate) dialer: Dialer,
     pub(crate) places: Arc<Semaphore>,
@@ -50,18 +49,14 @@ impl tower_service::Service<Uri> for Connector {
 }
 
 impl Settings {
-    pub(crate) fn target(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
     async fn open(&self) -> Result<Link, TransportError> {
         let waited = timeout(self.limit, self.places.clone().acquire_owned()).await;
         let Ok(Ok(place)) = waited else {
-            return Err(TransportError::Busy { target: self.target() });
+            return Err(TransportError::Busy { target: self.address.clone() });
         };
-        let tcp = self.dialer.connect(&self.host, self.port).await.map_err(Arc::new)?;
+        let tcp = self.dialer.open(&self.address).await.map_err(Arc::new)?;
         let stream: Box<dyn Stream> = match &self.tls {
-            None => Box::new(tcp),
+            None => tcp,
             Some((connector, name)) => Box::new(self.secure(connector, name, tcp).await?),
         };
         Ok(Link { stream, _place: place })
@@ -71,17 +66,18 @@ impl Settings {
         &self,
         connector: &TlsConnector,
         name: &ServerName<'static>,
-        tcp: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, TransportError> {
+        tcp: Box<dyn Stream>,
+    ) -> Result<TlsStream<Box<dyn Stream>>, TransportError> {
         let handshake = timeout(self.limit, connector.connect(name.clone(), tcp)).await;
         let too_late = || io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
         handshake
             .unwrap_or_else(|_| Err(too_late()))
-            .map_err(|source| TransportError::Tls { target: self.target(), source: Arc::new(source) })
+            .map_err(|source| TransportError::Tls { target: self.address.clone(), source: Arc::new(source) })
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A socket of either kind, or TLS over one.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection that gives its place back when it is closed, be that by the pool or after an upgrade.

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::connector::Stream;
 use crate::policy::{DialPolicy, Refused};
+use crate::target::Address;
 
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -37,7 +39,7 @@ pub enum DialError {
     #[error("connect to {address}")]
     Connect {
         /// The last address tried.
-        address: SocketAddr,
+        address: String,
         /// What the system said.
         source: io::Error,
     },
@@ -66,6 +68,20 @@ impl Dialer {
         Self { policy, limit }
     }
 
+    /// Connects to `address`.
+    pub(crate) async fn open(&self, address: &Address) -> Result<Box<dyn Stream>, DialError> {
+        match address {
+            Address::Tcp { host, port } => Ok(Box::new(self.connect(host, *port).await?)),
+            Address::Unix(path) => {
+                let opened = timeout(self.limit, UnixStream::connect(path)).await;
+                let too_late =
+                    |_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody takes the connection"));
+                let fail = |source| DialError::Connect { address: address.to_string(), source };
+                Ok(Box::new(opened.unwrap_or_else(too_late).map_err(fail)?))
+            }
+        }
+    }
+
     /// Connects to `host` (a name, or an address with or without brackets), trying its addresses in the
     /// resolver's order.
     ///
@@ -81,7 +97,9 @@ impl Dialer {
             let share = (deadline - Instant::now()) / (addresses.len() - index) as u32;
             match timeout(share, open(*address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(source)) => last = DialError::Connect { address: *address, source },
+                Ok(Err(source)) => {
+                    last = DialError::Connect { address: address.to_string(), source };
+                }
                 Err(_) => last = too_late(),
             }
         }

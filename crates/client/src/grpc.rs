@@ -9,7 +9,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::connector::{Connector, Settings};
 use crate::dial::Dialer;
-use crate::transport::{Target, TargetError, authority, secure};
+use crate::target::{Target, TargetError};
+use crate::transport::secure;
 
 /// gRPC is HTTP/2 and nothing else.
 const ALPN_HTTP2: &[u8] = b"h2";
@@ -46,13 +47,12 @@ impl Default for GrpcOptions {
 /// # Errors
 /// [`TargetError`] when host or TLS options cannot be used.
 pub fn channel(target: Target, dialer: Dialer, options: &GrpcOptions) -> Result<Channel, TargetError> {
-    let host = || TargetError::Host { host: target.host.clone() };
-    let uri = format!("http://{}", authority(&target.host, target.port)?);
+    let host = || TargetError::Host { host: target.address.to_string() };
+    let uri = format!("http://{}", target.address.authority()?);
     let endpoint = Endpoint::from_shared(uri).map_err(|_| host())?;
     let connector = Connector(Arc::new(Settings {
         tls: target.tls.as_ref().map(|options| secure(options, ALPN_HTTP2)).transpose()?,
-        host: target.host,
-        port: target.port,
+        address: target.address,
         dialer,
         places: Arc::new(Semaphore::new(CONNECTIONS)),
         limit: options.connect_timeout,

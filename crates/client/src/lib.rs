@@ -10,11 +10,13 @@ mod connector;
 pub mod dial;
 pub mod grpc;
 pub mod policy;
+mod target;
 pub mod tls;
 pub mod transport;
 
 pub use dial::{DialError, Dialer};
 pub use grpc::GrpcOptions;
 pub use policy::{DialPolicy, Refused};
+pub use target::{Address, Target, TargetError};
 pub use tls::{ClientIdentity, TlsError, TlsOptions};
-pub use transport::{Phase, Target, TargetError, Transport, TransportError, TransportOptions};
+pub use transport::{Failed, Phase, Transport, TransportError, TransportOptions};

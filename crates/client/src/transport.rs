@@ -4,9 +4,9 @@
 //! Who ends the connection tasks: each serves one connection and ends when the transport is dropped and the
 //! answers under way on it are read or dropped. None outlives both.
 
+mod error;
+
 use std::error::Error as _;
-use std::io;
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,22 +20,14 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use crate::connector::{Connector, Settings};
-use crate::dial::{DialError, Dialer};
+use crate::dial::Dialer;
+use crate::target::{Target, TargetError};
 use crate::tls::{TlsError, TlsOptions};
+
+pub use error::{Failed, Phase, TransportError};
 
 /// The only protocol that a transport offers.
 const ALPN_HTTP1: &[u8] = b"http/1.1";
-
-/// Where a backend is, and how it proves that it is the one.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// A DNS name or an IP address, without brackets.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-    /// `None` is plain HTTP.
-    pub tls: Option<TlsOptions>,
-}
 
 /// The bounds of one transport.
 #[derive(Clone, Debug)]
@@ -61,91 +53,6 @@ impl Default for TransportOptions {
     }
 }
 
-/// Why a target cannot be talked to at all.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// The host is neither a DNS name nor an IP address.
-    #[error("host {host:?} must be a DNS name or an IP address")]
-    Host {
-        /// The host as given.
-        host: String,
-    },
-    /// The TLS options do not work.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-/// How far a request came that got no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The name means nothing.
-    Resolve,
-    /// The policy does not let us dial it.
-    Policy,
-    /// No connection, or none in time, or none free.
-    Connect,
-    /// A connection, but the two sides do not trust each other.
-    Tls,
-    /// A connection, but it broke before the answer's head was there. The backend may have acted.
-    Send,
-}
-
-/// Why there is no answer. Cheap to clone.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum TransportError {
-    /// No connection could be made.
-    #[error(transparent)]
-    Dial(#[from] Arc<DialError>),
-    /// All connections are in use, for longer than the connect timeout.
-    #[error("wait for a connection to {target}: all are in use")]
-    Busy {
-        /// Host and port.
-        target: String,
-    },
-    /// The handshake failed.
-    #[error("negotiate TLS with {target}")]
-    Tls {
-        /// Host and port.
-        target: String,
-        /// What the TLS layer said.
-        source: Arc<io::Error>,
-    },
-    /// The exchange failed.
-    #[error("send the request to {target}")]
-    Send {
-        /// Host and port.
-        target: String,
-        /// What the HTTP layer said.
-        source: Arc<legacy::Error>,
-    },
-}
-
-impl TransportError {
-    /// How far the request came.
-    pub fn phase(&self) -> Phase {
-        match self {
-            Self::Dial(error) => match **error {
-                DialError::Resolve { .. } => Phase::Resolve,
-                DialError::Refused { .. } => Phase::Policy,
-                DialError::Connect { .. } | DialError::Timeout { .. } => Phase::Connect,
-            },
-            Self::Busy { .. } => Phase::Connect,
-            Self::Tls { .. } => Phase::Tls,
-            Self::Send { .. } => Phase::Send,
-        }
-    }
-
-    /// The error and all its causes in one line, for a condition's message.
-    pub fn report(&self) -> String {
-        let (mut line, mut cause) = (self.to_string(), self.source());
-        while let Some(error) = cause {
-            line = format!("{line}: {error}");
-            cause = error.source();
-        }
-        line
-    }
-}
-
 /// A client of one backend. Never follows a redirect: where to connect is the target's to say, not an answer's.
 pub struct Transport {
     client: legacy::Client<Connector, Body>,
@@ -161,11 +68,10 @@ impl Transport {
     /// [`TargetError`] when host or TLS options cannot be used.
     pub fn new(target: Target, dialer: Dialer, options: &TransportOptions) -> Result<Self, TargetError> {
         let scheme = if target.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-        let authority = authority(&target.host, target.port)?;
+        let authority = target.address.authority()?;
         let settings = Arc::new(Settings {
             tls: target.tls.as_ref().map(|options| secure(options, ALPN_HTTP1)).transpose()?,
-            host: target.host,
-            port: target.port,
+            address: target.address,
             dialer,
             places: Arc::new(Semaphore::new(options.max_connections)),
             limit: options.connect_timeout,
@@ -185,14 +91,14 @@ impl Transport {
     /// The answer to an upgrade carries the connection: `hyper::upgrade::on` takes it.
     ///
     /// # Errors
-    /// [`TransportError`], with the phase that failed. A request is sent again only when it is certain that nothing
-    /// of it was sent. There is no time limit on the answer: the caller has the request's deadline.
-    pub async fn send(&self, mut request: Request) -> Result<Response, TransportError> {
+    /// [`Failed`], with the phase that failed, and the request when it is certain that nothing of it was sent. There is
+    /// no time limit on the answer: the caller has the request's deadline.
+    pub async fn send(&self, mut request: Request) -> Result<Response, Failed> {
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = self.absolute(request.uri());
         match self.client.request(request).await {
             Ok(response) => Ok(response.map(Body::stream)),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => Err(Failed { error: self.explain(error), request: None }),
         }
     }
 
@@ -209,18 +115,11 @@ impl Transport {
     fn explain(&self, error: legacy::Error) -> TransportError {
         match error.source().and_then(|cause| cause.downcast_ref::<TransportError>()) {
             Some(ours) => ours.clone(),
-            None => TransportError::Send { target: self.settings.target(), source: Arc::new(error) },
+            None => {
+                TransportError::Send { target: self.settings.address.clone(), source: Arc::new(error.into()) }
+            }
         }
     }
-}
-
-pub(crate) fn authority(host: &str, port: u16) -> Result<Authority, TargetError> {
-    let bare = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
-    let parsed = format!("{bare}:{port}").parse::<Authority>().ok();
-    // The parser also takes an empty host and `user@host`.
-    parsed
-        .filter(|authority| !bare.is_empty() && authority.host() == bare)
-        .ok_or_else(|| TargetError::Host { host: host.to_owned() })
 }
 
 /// What TLS needs to speak one application protocol.

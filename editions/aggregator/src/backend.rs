@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use detectviz_client::{
-    ClientIdentity, Dialer, Phase, Target, TlsOptions, Transport, TransportError, TransportOptions,
+    ClientIdentity, Dialer, Failed, Phase, Target, TlsOptions, Transport, TransportOptions,
 };
 use detectviz_core::http::{Body, Request, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -51,12 +51,8 @@ impl Backend {
     /// Sends a request as it is; one that is `long_running` takes no connection from those that are not.
     ///
     /// # Errors
-    /// [`TransportError`] with the phase that failed.
-    pub(crate) async fn send(
-        &self,
-        request: Request,
-        long_running: bool,
-    ) -> Result<Response, TransportError> {
+    /// [`Failed`] with the phase that failed.
+    pub(crate) async fn send(&self, request: Request, long_running: bool) -> Result<Response, Failed> {
         let transport = if long_running { &self.watches } else { &self.transport };
         transport.send(request).await
     }
@@ -74,7 +70,7 @@ impl Backend {
         limit: usize,
     ) -> Result<Fetched, FetchError> {
         let fetch = async {
-            let response = self.ask(path, accept, known).await?;
+            let response = self.ask(path, accept, known).await.map_err(|failed| failed.error)?;
             match response.status() {
                 StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
                 code if !code.is_success() => {
@@ -94,7 +90,7 @@ impl Backend {
         path: &str,
         accept: &'static str,
         known: Option<&HeaderValue>,
-    ) -> Result<Response, TransportError> {
+    ) -> Result<Response, Failed> {
         match self.own.send(self.own_request(path, accept, known)).await {
             Err(why) if why.phase() == Phase::Send => {
                 self.own.send(self.own_request(path, accept, known)).await
@@ -169,7 +165,7 @@ impl Backends {
         let Some(Address::Tcp { host, port }) = endpoint.addresses.first().cloned() else {
             return Err(BuildError::Address(endpoint.url()));
         };
-        let target = Target { host, port, tls: Some(tls) };
+        let target = Target { address: detectviz_client::Address::tcp(host, port), tls: Some(tls) };
         let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..self.options.clone() };
         let connect = |options| Transport::new(target.clone(), self.dialer.clone(), options);
         let (transport, watches, own) = (connect(&self.options)?, connect(&self.options)?, connect(&few)?);

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use detectviz_client::{ClientIdentity, DialPolicy, Dialer, GrpcOptions, Target, TlsOptions, grpc, tls};
+use detectviz_client::{
+    Address, ClientIdentity, DialPolicy, Dialer, GrpcOptions, Target, TlsOptions, grpc, tls,
+};
 use detectviz_core::health::Kind;
 use detectviz_core::options::{EtcdOptions, Options, StorageKind};
 use detectviz_server::Backend;
@@ -103,7 +105,7 @@ fn endpoints(given: &EtcdOptions, listener: SocketAddr) -> anyhow::Result<Vec<Et
         });
         let scheme = if endpoint.tls { "https" } else { "http" };
         let name = format!("{scheme}://{}:{}", endpoint.host, endpoint.port);
-        let target = Target { host: endpoint.host.clone(), port: endpoint.port, tls };
+        let target = Target { address: Address::tcp(endpoint.host.clone(), endpoint.port), tls };
         let channel = grpc::channel(target, dialer.clone(), &options);
         Ok(EtcdEndpoint { channel: channel.with_context(|| format!("use etcd endpoint {name}"))?, name })
     });

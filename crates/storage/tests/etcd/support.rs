@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use detectviz_client::{DialPolicy, Dialer, GrpcOptions, Target, TlsOptions, grpc};
+use detectviz_client::{Address, DialPolicy, Dialer, GrpcOptions, Target, TlsOptions, grpc};
 use detectviz_storage::{
     Compare, Event, EventKind, Op, Revision, Store, StoreError, Txn, TxnOutcome, Watch,
     etcd::{Etcd as EtcdStore, EtcdEndpoint, EtcdOptions},
@@ -23,7 +23,7 @@ pub(crate) async fn start(line: EtcdLine) -> Etcd {
 /// An endpoint at a port of this machine.
 pub(crate) fn endpoint(port: u16, tls: Option<TlsOptions>) -> EtcdEndpoint {
     let dialer = Dialer::new(Arc::new(DialPolicy::new()), Duration::from_secs(5));
-    let target = Target { host: "127.0.0.1".into(), port, tls };
+    let target = Target { address: Address::tcp("127.0.0.1", port), tls };
     let channel = grpc::channel(target, dialer, &GrpcOptions::default()).unwrap();
     EtcdEndpoint { name: format!("127.0.0.1:{port}"), channel }
 }

@@ -77,7 +77,10 @@ impl Proxy {
         *forwarded.uri_mut() = checked_uri(context, parts.uri.query())?;
         *forwarded.headers_mut() = fields;
         let long_running = context.info.is_long_running();
-        let answer = backend.send(forwarded, long_running).await.map_err(|why| self.failed(&why, &method))?;
+        let answer = backend
+            .send(forwarded, long_running)
+            .await
+            .map_err(|failed| self.failed(&failed.error, &method))?;
         let end = if long_running { End::With(self.context.clone()) } else { End::Idle(IDLE_LIMIT) };
         response::accept(&self.name, answer, end)
     }
