@@ -11,16 +11,26 @@ use std::time::Duration;
 /// A failed check of an APIService. Texts end up in its condition; none carries a backend's answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unavailable {
-    /// There is no `ExternalName` for `spec.service`.
+    /// Nothing is called as `spec.service` says.
     #[error(
-        "service/{name} in {namespace:?} is not present: an ExternalName of this name and namespace must say its host"
+        "service/{name} in {namespace:?} is not present: there must be a Service, or an ExternalName that says its host"
     )]
     ServiceNotFound { namespace: String, name: String },
-    /// `spec.service.port` cannot be a port.
-    #[error(
-        "service/{name} in {namespace:?} is not listening on port {port}: a port must be from 1 to 65535"
-    )]
-    ServicePort { namespace: String, name: String, port: i64 },
+    /// The service has no such port.
+    #[error("service/{name} in {namespace:?} is not listening on port {port}: {why}")]
+    ServicePort { namespace: String, name: String, port: i64, why: String },
+    /// The service is of a type that nobody knows.
+    #[error("service {name:?} has the unsupported type {kind:?}")]
+    ServiceType { name: String, kind: String },
+    /// Nothing says what is behind the service.
+    #[error("cannot find endpointslices for service/{name} in {namespace:?}")]
+    EndpointsNotFound { namespace: String, name: String },
+    /// Nothing that is ready is behind the service.
+    #[error("endpointslices for service/{name} in {namespace:?} have no addresses with port name {port:?}")]
+    MissingEndpoints { namespace: String, name: String, port: String },
+    /// The annotation says what cannot be dialled.
+    #[error("read the annotation {}: {why}", crate::spec::targets::ANNOTATION)]
+    Targets { why: String },
     /// The backend's address or TLS options make no client.
     #[error("use backend {url}: {why}")]
     Backend { url: String, why: String },
@@ -38,7 +48,12 @@ impl Unavailable {
         match self {
             Self::ServiceNotFound { .. } => "ServiceNotFound",
             Self::ServicePort { .. } => "ServicePortError",
-            Self::Backend { .. } | Self::Discovery { .. } => "FailedDiscoveryCheck",
+            Self::EndpointsNotFound { .. } => "EndpointsNotFound",
+            Self::MissingEndpoints { .. } => "MissingEndpoints",
+            Self::Targets { .. } => "InvalidEndpoints",
+            Self::ServiceType { .. } | Self::Backend { .. } | Self::Discovery { .. } => {
+                "FailedDiscoveryCheck"
+            }
             Self::Taken(_) => "GroupVersionTaken",
         }
     }

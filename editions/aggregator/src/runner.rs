@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use detectviz_client::{DialPolicy, Dialer, TransportOptions};
 use detectviz_core::{AggregatorRunner, Catalog, Delegate, Loopback, RunContext, Setup, Stopped};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) backends: Backends,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) interval: Duration,
+    /// Where unix sockets of backends may be.
+    pub(crate) socket_dirs: Arc<[PathBuf]>,
 }
 
 /// The aggregator of API servers. May be configured and run again after its run has ended.
@@ -38,6 +41,7 @@ impl Runner {
             backends: Backends::new(dialer, setup.options.proxy_client_files()),
             metrics: self.metrics.get_or_init(|| ProxyMetrics::register(&setup.metrics)).clone(),
             interval: setup.options.aggregator.availability_interval,
+            socket_dirs: setup.options.aggregator.socket_dirs.clone().into(),
             catalog: setup.catalog,
         }
     }

@@ -132,9 +132,15 @@ pub struct LimitOptions {
     pub shutdown_grace: Duration,
 }
 
-/// The aggregator of API servers. Grafana's `GrafanaAggregatorOptions`.
+/// The aggregator of API servers. Grafana's `KubeAggregatorOptions`.
 #[derive(Clone, Debug, Default)]
 pub struct AggregatorOptions {
+    /// The CAs that sign the certificates of remote services; empty for none.
+    pub api_service_ca_bundle_file: PathBuf,
+    /// The file of remote services; empty for none.
+    pub remote_services_file: PathBuf,
+    /// Where unix sockets of extension API servers may be.
+    pub socket_dirs: Vec<PathBuf>,
     /// The client certificate shown to extension API servers; empty for the generated one.
     pub proxy_client_cert_file: PathBuf,
     /// Its private key; empty for the generated one.

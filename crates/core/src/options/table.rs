@@ -1,7 +1,7 @@
 //! The table of options. A new option is one row here and one field in [`Options`]; everything else follows.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,6 +28,13 @@ pub struct OptionSpec {
 /// Every option but the toggles, which are named by the edition.
 pub const TABLE: &[OptionSpec] = &[
     OptionSpec {
+        key: "aggregator.api_service_ca_bundle_file",
+        default: "",
+        allowed: "a path; needed with aggregator.remote_services_file, unless all of these are unix sockets",
+        help: "the CAs that sign the certificates of remote services, in PEM; read again when it changes",
+        set: |o, text| path(text, &mut o.aggregator.api_service_ca_bundle_file),
+    },
+    OptionSpec {
         key: "aggregator.availability_interval_seconds",
         default: "30",
         allowed: "a whole number of seconds from 1 to 3600",
@@ -47,6 +54,21 @@ pub const TABLE: &[OptionSpec] = &[
         allowed: "a path; empty for the generated key in the data folder",
         help: "the private key of that certificate",
         set: |o, text| path(text, &mut o.aggregator.proxy_client_key_file),
+    },
+    OptionSpec {
+        key: "aggregator.remote_services_file",
+        default: "",
+        allowed: "a path; empty for none",
+        help: "extension API servers, in YAML: a list of group, version, host and port; read again when it changes",
+        set: |o, text| path(text, &mut o.aggregator.remote_services_file),
+    },
+    OptionSpec {
+        key: "aggregator.socket_dirs",
+        default: "",
+        allowed: "absolute paths joined by commas; empty for none",
+        help: "the folders whose unix sockets may be extension API servers, over plain HTTP: who may open one there \
+               is trusted",
+        set: |o, text| folders(text, &mut o.aggregator.socket_dirs),
     },
     OptionSpec {
         key: "auth.token_file",
@@ -338,6 +360,19 @@ fn path(text: &str, slot: &mut PathBuf) -> Result<(), String> {
     Ok(())
 }
 
+fn folders(text: &str, slot: &mut Vec<PathBuf>) -> Result<(), String> {
+    let paths = text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(Path::new);
+    let plain = |path: &Path| {
+        path.is_absolute() && path.components().all(|part| !matches!(part, Component::ParentDir))
+    };
+    let checked = paths.map(|path| match plain(path) {
+        true => Ok(path.components().collect()),
+        false => Err(format!("{:?} is no absolute path without \"..\"", path.display().to_string())),
+    });
+    *slot = checked.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
 fn number(text: &str, range: std::ops::RangeInclusive<usize>, slot: &mut usize) -> Result<(), String> {
     let value: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
     if !range.contains(&value) {
@@ -379,6 +414,18 @@ mod tests {
         }
         for bad in ["loud", "", ",,=", "info,", "a=b", "=info"] {
             assert!(log_level(bad, &mut level).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn folders_are_absolute() {
+        let mut found = Vec::new();
+        folders("/run/a, /run//b/.,", &mut found).unwrap();
+        assert_eq!(found, [Path::new("/run/a"), Path::new("/run/b")]);
+        folders("", &mut found).unwrap();
+        assert!(found.is_empty());
+        for bad in ["run", "/run/../etc", "/a,b"] {
+            assert!(folders(bad, &mut found).is_err(), "{bad}");
         }
     }
 

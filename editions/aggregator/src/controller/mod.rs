@@ -3,12 +3,12 @@
 mod availability;
 mod conditions;
 mod discovery;
+mod sources;
 mod worker;
 
 use detectviz_core::catalog::Owner;
 use detectviz_core::informer::Informer;
 use detectviz_core::{Loopback, RunContext, Stopped};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,12 +18,11 @@ use tokio::task::JoinHandle;
 use crate::runner::Shared;
 use crate::spec::Wanted;
 use conditions::Conditions;
+use sources::Sources;
 use worker::Worker;
 
 /// Where APIServices are.
 pub(crate) const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
-/// Where the hosts behind service names are.
-const EXTERNAL_NAMES: &str = "/apis/service.grafana.app/v0alpha1/externalnames";
 
 /// The post-start hook that is done once every existing remote APIService has its worker and its route: from then on
 /// a request for it is answered, be it with 503. It does not wait for checks, which a silent backend makes last.
@@ -34,7 +33,7 @@ pub(crate) struct Controller {
     shared: Arc<Shared>,
     context: RunContext,
     conditions: Conditions,
-    external_names: Informer,
+    sources: Sources,
     employed: HashMap<String, Employed>,
 }
 
@@ -51,7 +50,7 @@ impl Drop for Employed {
 }
 
 impl Controller {
-    /// Starts to follow APIServices and ExternalNames until `context` ends; then what was published is withdrawn.
+    /// Starts to follow APIServices, and what they are resolved by, until `context` ends; then what was published is withdrawn.
     pub(crate) fn start(
         shared: Arc<Shared>,
         context: &RunContext,
@@ -59,7 +58,7 @@ impl Controller {
         stopped: Stopped,
     ) {
         let api_services = Informer::start(context, Arc::clone(&loopback), API_SERVICES);
-        let external_names = Informer::start(context, Arc::clone(&loopback), EXTERNAL_NAMES);
+        let sources = Sources::start(context, Arc::clone(&loopback), Arc::clone(&shared.socket_dirs));
         let conditions = Conditions { loopback, api_services, leadership: context.leadership().clone() };
         let (employing, employed) = oneshot::channel();
         context.post_start_hook(HOOK, async move {
@@ -68,7 +67,7 @@ impl Controller {
             Ok(())
         });
         let employed = HashMap::new();
-        let mut controller = Self { shared, context: context.clone(), conditions, external_names, employed };
+        let mut controller = Self { shared, context: context.clone(), conditions, sources, employed };
         context.spawn_graceful(async move {
             controller.follow(employing).await;
             controller.dismiss(|_| true).await;
@@ -79,24 +78,24 @@ impl Controller {
     /// Returns when the context has ended; a change under way is finished first. Lets go of `employing` once all that
     /// exists at the start is employed.
     async fn follow(&mut self, employing: oneshot::Sender<Infallible>) {
-        let (mut services, mut names) = (self.conditions.api_services.clone(), self.external_names.clone());
+        let mut api_services = self.conditions.api_services.clone();
         // The informers end with the context, and say that they are synced when they end.
-        services.synced().await;
-        names.synced().await;
+        api_services.synced().await;
+        self.sources.synced().await;
         let mut employing = Some(employing);
         while !self.context.is_cancelled() {
             self.reconcile().await;
             drop(employing.take());
             tokio::select! {
-                () = services.changed() => {}
-                () = names.changed() => {}
+                () = api_services.changed() => {}
+                () = self.sources.changed() => {}
                 () = self.context.cancelled() => {}
             }
         }
     }
 
     async fn reconcile(&mut self) {
-        let mut wanted = self.wanted();
+        let mut wanted = self.wanted().await;
         self.dismiss(|name| !wanted.contains_key(name)).await;
         for (name, employed) in &self.employed {
             let Some(wanted) = wanted.remove(name) else { continue };
@@ -112,13 +111,10 @@ impl Controller {
         }
     }
 
-    fn wanted(&self) -> HashMap<String, Wanted> {
-        let host = |namespace: &str, name: &str| {
-            let external_name = self.external_names.get(namespace, name)?;
-            external_name.pointer("/spec/host").and_then(Value::as_str).map(str::to_owned)
-        };
+    async fn wanted(&mut self) -> HashMap<String, Wanted> {
         let objects = self.conditions.api_services.objects();
-        let read = objects.values().filter_map(|object| Wanted::read(object, host));
+        let around = self.sources.around(&objects).await;
+        let read = objects.values().filter_map(|object| Wanted::read(object, &around));
         read.map(|wanted| (wanted.name.clone(), wanted)).collect()
     }
 

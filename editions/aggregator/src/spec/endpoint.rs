@@ -28,7 +28,6 @@ pub(crate) enum Address {
         port: u16,
     },
     /// Plain HTTP over a unix socket: who may open the file is trusted.
-    #[expect(dead_code, reason = "nothing asks for one yet")]
     Unix(PathBuf),
 }
 

@@ -1,13 +1,18 @@
 //! What a remote APIService asks for, as plain data: two equal values ask for the same, so nothing is rebuilt.
 
 mod endpoint;
+mod resolve;
+pub(crate) mod targets;
 
 pub(crate) use endpoint::{Address, Endpoint};
+use resolve::Reference;
+pub(crate) use resolve::{Slices, Surroundings};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use detectviz_api::{GroupVersion, meta, names};
+use detectviz_core::informer::Objects;
 use serde_json::Value;
 
 use crate::error::Unavailable;
@@ -29,22 +34,34 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads an APIService; `host_of` gives the `spec.host` of the `ExternalName` of a namespace and name. `None` for a
-    /// local one, and for one whose name is not that of its group-version: such a one stands for nothing.
-    pub(crate) fn read(api_service: &Value, host_of: impl Fn(&str, &str) -> Option<String>) -> Option<Self> {
+    /// Reads an APIService, whose service is resolved `by` what was last seen. `None` for a local one, and for one whose
+    /// name is not that of its group-version: such a one stands for nothing.
+    pub(crate) fn read(api_service: &Value, by: &Surroundings) -> Option<Self> {
         let spec = &api_service["spec"];
-        let service = spec["service"].as_object()?;
+        let reference = reference(api_service)?;
         let group_version = group_version(api_service)?;
-        let text = |field: &str| service.get(field).and_then(Value::as_str).unwrap_or_default();
-        let port = service.get("port").and_then(Value::as_i64).unwrap_or(DEFAULT_PORT);
         let number = |field: &str| spec[field].as_i64().unwrap_or_default();
         Some(Self {
             name: meta::name(api_service).to_owned(),
             group_version,
             priority: (number("groupPriorityMinimum"), number("versionPriority")),
-            endpoint: endpoint(spec, (text("namespace"), text("name"), port), host_of),
+            endpoint: endpoint(api_service, &reference, by),
         })
     }
+}
+
+/// Whether a Service must say where the backend of an APIService is, since nothing that comes before it does.
+pub(crate) fn needs_a_service(api_service: &Value, external_names: &Objects) -> bool {
+    let annotations = &api_service["metadata"]["annotations"];
+    reference(api_service).is_some_and(|reference| reference.needs_a_service(annotations, external_names))
+}
+
+/// The service that a remote APIService names.
+fn reference(api_service: &Value) -> Option<Reference> {
+    let service = api_service["spec"]["service"].as_object()?;
+    let text = |field: &str| service.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let port = service.get("port").and_then(Value::as_i64).unwrap_or(DEFAULT_PORT);
+    Some(Reference { namespace: text("namespace"), name: text("name"), port })
 }
 
 fn group_version(api_service: &Value) -> Option<GroupVersion> {
@@ -56,23 +73,11 @@ fn group_version(api_service: &Value) -> Option<GroupVersion> {
     (gv.api_service_name() == meta::name(api_service)).then_some(gv)
 }
 
-fn endpoint(
-    spec: &Value,
-    (namespace, name, port): (&str, &str, i64),
-    host_of: impl Fn(&str, &str) -> Option<String>,
-) -> Result<Endpoint, Unavailable> {
-    let owned = || (namespace.to_owned(), name.to_owned());
-    let host = host_of(namespace, name).filter(|host| !host.is_empty()).ok_or_else(|| {
-        let (namespace, name) = owned();
-        Unavailable::ServiceNotFound { namespace, name }
-    })?;
-    let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| {
-        let (namespace, name) = owned();
-        Unavailable::ServicePort { namespace, name, port }
-    })?;
+fn endpoint(api_service: &Value, reference: &Reference, by: &Surroundings) -> Result<Endpoint, Unavailable> {
+    let spec = &api_service["spec"];
     let mut endpoint = Endpoint {
-        addresses: vec![Address::Tcp { host: bare(&host).to_owned(), port }],
-        server_name: format!("{name}.{namespace}.svc"),
+        addresses: reference.resolve(&api_service["metadata"]["annotations"], by)?,
+        server_name: format!("{}.{}.svc", reference.name, reference.namespace),
         ca_bundle: None,
         insecure: spec["insecureSkipTLSVerify"].as_bool().unwrap_or_default(),
     };
@@ -81,11 +86,6 @@ fn endpoint(
         why: format!("read spec.caBundle: {why}"),
     })?;
     Ok(endpoint)
-}
-
-/// An IPv6 address may come in brackets.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 fn ca_bundle(spec: &Value) -> Result<Option<Bytes>, base64::DecodeError> {
@@ -111,9 +111,10 @@ mod tests {
     }
 
     fn read(object: &Value) -> Option<Wanted> {
-        Wanted::read(object, |namespace, name| {
-            (namespace == "ns" && name == "svc").then(|| "127.0.0.1".to_owned())
-        })
+        let external_name =
+            json!({"metadata": {"namespace": "ns", "name": "svc"}, "spec": {"host": "127.0.0.1"}});
+        let external_names = Objects::unit("ns/svc".to_owned(), external_name.into());
+        Wanted::read(object, &Surroundings { external_names, ..Surroundings::default() })
     }
 
     #[test]

@@ -8,4 +8,5 @@ mod hostile;
 mod identity;
 mod life;
 mod memory;
+mod services;
 mod world;

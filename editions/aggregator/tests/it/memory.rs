@@ -1,4 +1,5 @@
-//! The server that the runner believes to live in: APIServices and ExternalNames, with list, watch and `/status`.
+//! The server that the runner believes to live in: APIServices and what they are resolved by, with list, watch and
+//! `/status`.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +17,12 @@ use tokio::sync::mpsc;
 
 pub(crate) const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 pub(crate) const EXTERNAL_NAMES: &str = "/apis/service.grafana.app/v0alpha1/externalnames";
+pub(crate) const SERVICES: &str = "/api/v1/services";
+pub(crate) const ENDPOINTS: &str = "/api/v1/endpoints";
+/// The label of a slice that names its Service.
+pub(crate) const NAME_IN_SLICE: &str = "kubernetes.io/service-name";
+pub(crate) const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
+const COLLECTIONS: [&str; 5] = [API_SERVICES, EXTERNAL_NAMES, SERVICES, ENDPOINTS, SLICES];
 
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<State>);
@@ -117,8 +124,8 @@ impl State {
         query: Option<&str>,
         body: &[u8],
     ) -> Result<Body, Status> {
-        if [API_SERVICES, EXTERNAL_NAMES].contains(&path) {
-            return Ok(match query {
+        if COLLECTIONS.contains(&path) {
+            return Ok(match query.filter(|query| query.contains("watch=true")) {
                 Some(query) => self.watch(path, query),
                 None => Body::full(self.list(path).to_string()),
             });

@@ -198,6 +198,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
             proxy_client_cert_file,
             proxy_client_key_file,
             availability_interval,
+            ..AggregatorOptions::default()
         },
         dataplane: Default::default(),
         toggles: Toggles::default(),
