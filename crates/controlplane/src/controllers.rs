@@ -2,6 +2,7 @@
 //! should be, and writes the difference; a pass that failed is tried again.
 
 mod apiservices;
+mod extension_authentication;
 mod garbage;
 mod leader;
 mod metadata;
@@ -19,6 +20,7 @@ use detectviz_core::metrics::Metrics;
 use detectviz_core::{Catalog, Loopback, RunContext};
 use std::sync::Arc;
 
+pub use self::extension_authentication::ExtensionTrust;
 use self::leader::{Elector, Timing};
 pub use self::namespaced::Upkeep;
 
@@ -48,12 +50,15 @@ pub fn start_controllers(
     let kept = upkeep.kept();
     // On every server: each is ready only when they are there, and making them twice does no harm.
     system_namespaces::start(context, loopback, &kept);
-    let catalog = Arc::clone(catalog);
+    let (catalog, trust) = (Arc::clone(catalog), upkeep.trust.clone());
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
         let namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
         namespace::start(context, loopback, &catalog, &namespaces);
         garbage::start(context, loopback, &catalog);
         apiservices::start(context, loopback, &catalog);
+        if let Some(trust) = &trust {
+            extension_authentication::start(context, loopback, trust);
+        }
         remote_conditions::start(context, loopback, obstacles);
         kept.iter().for_each(|kept| namespaced::start(context, loopback, kept, &namespaces));
     };

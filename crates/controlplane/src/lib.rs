@@ -10,5 +10,5 @@ mod fake;
 pub mod strategies;
 
 pub use admission::{NamespaceLifecycle, NamespaceLookup, NamespaceState};
-pub use controllers::{Obstacles, Upkeep, start_controllers};
+pub use controllers::{ExtensionTrust, Obstacles, Upkeep, start_controllers};
 pub use strategies::{Reviewers, Strategies};

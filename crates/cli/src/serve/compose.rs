@@ -119,7 +119,7 @@ async fn start(parts: &Parts) -> anyhow::Result<Running> {
     let link = dataplane.link.clone();
     let chain = phases::chain(parts, &auth, link, setup.groups.len(), listener.address());
     parts.loopback.connect(Arc::clone(&chain));
-    phases::controllers(parts, &aggregator, &dataplane, auth.serving_ca);
+    phases::controllers(parts, &aggregator, &dataplane, &auth);
     let ends = phases::run_runners(parts, [aggregator, dataplane]).await?;
     let modules = phases::modules(parts, setup.groups.len()).await?;
     let (address, serving) = (listener.address(), parts.context.group());

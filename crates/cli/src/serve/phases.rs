@@ -5,7 +5,7 @@ use detectviz_api::timestamp;
 use detectviz_auth::authenticate::{Authenticator, TokenTable};
 use detectviz_auth::authorize::{Authorizer, OwnReviews, PublicPaths, SystemMasters, Union};
 use detectviz_controlplane::definitions::{self, Extent};
-use detectviz_controlplane::{NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep};
+use detectviz_controlplane::{ExtensionTrust, NamespaceLifecycle, Obstacles, Reviewers, Strategies, Upkeep};
 use detectviz_core::delegate::{Delegate, Slot};
 use detectviz_core::edition::{Obstacle, Row};
 use detectviz_core::options::LimitOptions;
@@ -16,12 +16,12 @@ use detectviz_server::admission::AdmissionChain;
 use detectviz_server::chain::{FlowControl, FlowLimits, RequestMetrics};
 use detectviz_server::endpoints::{Endpoints, MergedOpenApi, StatusPage, Version};
 use detectviz_server::listener::server_config;
-use detectviz_server::pki::{Pki, PkiRequest, ensure_admin_kubeconfig};
+use detectviz_server::pki::{FRONT_PROXY_CLIENT, Pki, PkiRequest, ensure_admin_kubeconfig};
 use detectviz_server::{Backend, Chain, Installer, Link, Resources};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::compose::Parts;
 use crate::data_dir::DataDir;
@@ -36,6 +36,8 @@ pub(super) struct Auth {
     pub(super) client_ca: String,
     /// The CA that signs the serving certificate, in PEM.
     pub(super) serving_ca: String,
+    /// What extension API servers must know to believe this one.
+    pub(super) trust: watch::Sender<ExtensionTrust>,
 }
 
 /// Makes or loads keys and certificates, writes the administrator's kubeconfig, and reads the tokens.
@@ -53,7 +55,16 @@ pub(super) fn auth(parts: &Parts, data: &DataDir, listener: SocketAddr) -> anyho
         vec![Box::new(SystemMasters), Box::new(PublicPaths), Box::new(OwnReviews)];
     let authorizer = Arc::new(Union::new(authorizers));
     let serving_ca = pki.serving_ca().certificate_pem().to_owned();
-    Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint(), serving_ca })
+    let trust = watch::Sender::new(extension_trust(&pki));
+    Ok(Auth { engine, authorizer, tls, client_ca: pki.client_ca_fingerprint(), serving_ca, trust })
+}
+
+fn extension_trust(pki: &Pki) -> ExtensionTrust {
+    ExtensionTrust {
+        client_ca: pki.client_ca().certificate_pem().to_owned(),
+        front_proxy_ca: pki.front_proxy_ca().certificate_pem().to_owned(),
+        front_proxy_names: vec![FRONT_PROXY_CLIENT.to_owned()],
+    }
 }
 
 /// What the serving certificate must carry: what clients call the server, and where it listens.
@@ -221,14 +232,15 @@ pub(super) fn controllers(
     parts: &Parts,
     aggregator: &Configured,
     dataplane: &Configured,
-    serving_ca: String,
+    auth: &Auth,
 ) {
     let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
     let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };
     let (context, loopback, wanted) = (&parts.context, parts.loopback(), &parts.options.controllers);
     let upkeep = Upkeep {
         service_account: wanted.is_on(SERVICE_ACCOUNT),
-        root_ca: wanted.is_on(ROOT_CA).then_some(serving_ca),
+        root_ca: wanted.is_on(ROOT_CA).then(|| auth.serving_ca.clone()),
+        trust: Some(auth.trust.subscribe()),
     };
     let (catalog, metrics) = (&parts.catalog, &parts.metrics);
     detectviz_controlplane::start_controllers(context, &loopback, catalog, obstacles, &upkeep, metrics);

@@ -7,7 +7,9 @@ use detectviz_core::{Loopback, RunContext};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::watch;
 
+use super::extension_authentication::ExtensionTrust;
 use super::retry::Pace;
 use super::write::edit;
 
@@ -20,13 +22,15 @@ const DESCRIPTION: (&str, &str) = (
      connections to this server and for nothing else.",
 );
 
-/// What is kept in every namespace.
+/// What controllers keep for those who use this server.
 #[derive(Clone, Debug, Default)]
 pub struct Upkeep {
-    /// Whether there is a ServiceAccount `default`.
+    /// Whether each namespace has a ServiceAccount `default`.
     pub service_account: bool,
-    /// The CA of the serving certificate, in PEM, where it is published.
+    /// The CA of the serving certificate, in PEM, where each namespace has it published.
     pub root_ca: Option<String>,
+    /// What extension API servers must know to believe this one, where it is published; a new value is published at once.
+    pub trust: Option<watch::Receiver<ExtensionTrust>>,
 }
 
 impl Upkeep {
@@ -178,7 +182,7 @@ mod tests {
     const ROOT_CA: &str = "/api/v1/namespaces/a/configmaps/kube-root-ca.crt";
 
     fn upkeep() -> Upkeep {
-        Upkeep { service_account: true, root_ca: Some("PEM".to_owned()) }
+        Upkeep { service_account: true, root_ca: Some("PEM".to_owned()), trust: None }
     }
 
     async fn namespace(fake: &Fake, name: &str) {

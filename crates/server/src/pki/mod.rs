@@ -10,6 +10,7 @@
 //! asks an aggregated server believes (CVE-2018-1002105 shows what that is worth).
 
 mod authority;
+mod bundle;
 mod error;
 mod files;
 mod kubeconfig;
@@ -22,6 +23,7 @@ use detectviz_api::identity::SYSTEM_MASTERS;
 use sha2::{Digest as _, Sha256};
 
 pub use authority::Authority;
+pub use bundle::merged_bundle;
 pub use error::PkiError;
 pub use files::{PRIVATE, PUBLIC, write_atomically, write_if_changed};
 pub use kubeconfig::{admin_kubeconfig, ensure_admin_kubeconfig};
