@@ -1,129 +1,110 @@
-//! What the pool calls for a new connection: a place in the bound, then dial, then TLS.
+//! How a connection is opened: dial what the policy allows, then TLS, and see what was agreed on.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::dial::Dialer;
-use crate::target::Address;
+use crate::stream::{Stream, Watched};
+use crate::target::{Address, Target, TargetError};
+use crate::tls::{self, TlsError, TlsOptions};
 use crate::transport::TransportError;
 
-/// Connects to one fixed target, whatever the request's URI says: a URI is never a reason to dial elsewhere.
-#[derive(Clone)]
-pub(crate) struct Connector(pub(crate) Arc<Settings>);
+/// The names by which ALPN knows the protocols.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
+pub(crate) const HTTP2: &[u8] = b"h2";
 
-pub(crate) struct Settings {
+/// One fixed target and how to reach it: nothing in a request is ever a reason to dial elsewhere.
+pub(crate) struct Connector {
     pub(crate) address: Address,
-    pub(crate) tls: Option<(TlsConnector, ServerName<'static>)>,
-    pub(crate) dialer: Dialer,
-    pub(crate) places: Arc<Semaphore>,
-    pub(crate) limit: Duration,
+    pub(crate) tls: Option<Tls>,
+    dialer: Dialer,
+    /// How long the handshake may take; dialling has the dialer's limit.
+    limit: Duration,
+    /// When the certificate that was seen last expires, in seconds since 1970; 0 until one was seen.
+    not_after: AtomicI64,
 }
 
-impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<Link>;
-    type Error = TransportError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let settings = self.0.clone();
-        Box::pin(async move { settings.open().await.map(TokioIo::new) })
-    }
+pub(crate) struct Tls {
+    /// Offers what the transport can speak.
+    offer: TlsConnector,
+    /// Offers HTTP/1.1 alone, the only protocol that is upgraded.
+    plain: TlsConnector,
+    name: ServerName<'static>,
 }
 
-impl Settings {
-    async fn open(&self) -> Result<Link, TransportError> {
-        let waited = timeout(self.limit, self.places.clone().acquire_owned()).await;
-        let Ok(Ok(place)) = waited else {
-            return Err(TransportError::Busy { target: self.address.clone() });
-        };
-        let tcp = self.dialer.open(&self.address).await.map_err(Arc::new)?;
-        let stream: Box<dyn Stream> = match &self.tls {
-            None => tcp,
-            Some((connector, name)) => Box::new(self.secure(connector, name, tcp).await?),
-        };
-        Ok(Link { stream, _place: place })
+/// A connection, and whether HTTP/2 was agreed on.
+pub(crate) struct Opened {
+    pub(crate) stream: Stream,
+    pub(crate) http2: bool,
+}
+
+impl Connector {
+    /// Opens connections to `target` that speak one of `protocols`.
+    pub(crate) fn new(
+        target: Target,
+        dialer: Dialer,
+        limit: Duration,
+        protocols: &[&[u8]],
+    ) -> Result<Self, TargetError> {
+        let tls = target.tls.as_ref().map(|options| secure(options, protocols)).transpose()?;
+        Ok(Self { address: target.address, tls, dialer, limit, not_after: AtomicI64::new(0) })
+    }
+
+    /// A connection that speaks whatever both sides like best.
+    pub(crate) async fn open(&self) -> Result<Opened, TransportError> {
+        self.connect(|tls| &tls.offer).await
+    }
+
+    /// A connection that speaks HTTP/1.1.
+    pub(crate) async fn open_http1(&self) -> Result<Stream, TransportError> {
+        self.connect(|tls| &tls.plain).await.map(|opened| opened.stream)
+    }
+
+    async fn connect(&self, choose: fn(&Tls) -> &TlsConnector) -> Result<Opened, TransportError> {
+        let socket = Watched::new(self.dialer.open(&self.address).await.map_err(Arc::new)?);
+        let Some(tls) = &self.tls else { return Ok(Opened { stream: Stream::Plain(socket), http2: false }) };
+        let stream = self.secure(choose(tls), &tls.name, socket).await?;
+        let session = stream.get_ref().1;
+        if let Some(not_after) = session.peer_certificates().and_then(|chain| tls::not_after(chain.first()?))
+        {
+            self.not_after.store(not_after, Ordering::Relaxed);
+        }
+        let http2 = session.alpn_protocol() == Some(HTTP2);
+        Ok(Opened { stream: Stream::Tls(Box::new(stream)), http2 })
     }
 
     async fn secure(
         &self,
         connector: &TlsConnector,
         name: &ServerName<'static>,
-        tcp: Box<dyn Stream>,
-    ) -> Result<TlsStream<Box<dyn Stream>>, TransportError> {
-        let handshake = timeout(self.limit, connector.connect(name.clone(), tcp)).await;
+        socket: Watched,
+    ) -> Result<TlsStream<Watched>, TransportError> {
+        let handshake = timeout(self.limit, connector.connect(name.clone(), socket)).await;
         let too_late = || io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
         handshake
             .unwrap_or_else(|_| Err(too_late()))
             .map_err(|source| TransportError::Tls { target: self.address.clone(), source: Arc::new(source) })
     }
-}
 
-/// A socket of either kind, or TLS over one.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// A connection that gives its place back when it is closed, be that by the pool or after an upgrade.
-pub(crate) struct Link {
-    stream: Box<dyn Stream>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection for Link {
-    fn connected(&self) -> Connected {
-        Connected::new()
+    /// When the backend's certificate expires, as far as one was seen.
+    pub(crate) fn not_after(&self) -> Option<SystemTime> {
+        let seconds =
+            u64::try_from(self.not_after.load(Ordering::Relaxed)).ok().filter(|seconds| *seconds > 0)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 }
 
-impl AsyncRead for Link {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Link {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+fn secure(options: &TlsOptions, protocols: &[&[u8]]) -> Result<Tls, TlsError> {
+    let mut config = options.client_config()?;
+    config.alpn_protocols = vec![HTTP1.to_vec()];
+    let plain = TlsConnector::from(Arc::new(config.clone()));
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Tls { offer: TlsConnector::from(Arc::new(config)), plain, name: options.server_name()? })
 }

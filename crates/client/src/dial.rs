@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::connector::Stream;
 use crate::policy::{DialPolicy, Refused};
+use crate::stream::Socket;
 use crate::target::Address;
 
 /// The most addresses of one name that are tried.
@@ -69,15 +69,15 @@ impl Dialer {
     }
 
     /// Connects to `address`.
-    pub(crate) async fn open(&self, address: &Address) -> Result<Box<dyn Stream>, DialError> {
+    pub(crate) async fn open(&self, address: &Address) -> Result<Socket, DialError> {
         match address {
-            Address::Tcp { host, port } => Ok(Box::new(self.connect(host, *port).await?)),
+            Address::Tcp { host, port } => Ok(Socket::Tcp(self.connect(host, *port).await?)),
             Address::Unix(path) => {
                 let opened = timeout(self.limit, UnixStream::connect(path)).await;
                 let too_late =
                     |_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody takes the connection"));
                 let fail = |source| DialError::Connect { address: address.to_string(), source };
-                Ok(Box::new(opened.unwrap_or_else(too_late).map_err(fail)?))
+                Ok(Socket::Unix(opened.unwrap_or_else(too_late).map_err(fail)?))
             }
         }
     }

@@ -142,6 +142,12 @@ pub fn read_bundle(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     if roots.is_empty() { Err(TlsError::EmptyBundle) } else { Ok(roots) }
 }
 
+/// When a certificate expires, in seconds since 1970; `None` for one that cannot be read.
+pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

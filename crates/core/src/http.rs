@@ -44,6 +44,11 @@ impl Body {
         Self(Kind::Stream(Box::pin(MapError(Box::pin(body)))))
     }
 
+    /// A stream of frames that is boxed already, which saves what [`Body::stream`] adds.
+    pub fn boxed(body: Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>) -> Self {
+        Self(Kind::Stream(body))
+    }
+
     /// The next frame; `None` at the end.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use detectviz_core::http::Body;
 use http::{Method, StatusCode, header};
 use http_body::Frame;
 use hyper::service::service_fn;
@@ -26,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::Address;
 use crate::policy::{DialPolicy, Refused};
-use crate::tls::ClientIdentity;
+use crate::tls::{ClientIdentity, TlsOptions};
 
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
@@ -315,9 +316,8 @@ async fn an_upgrade_hands_over_the_connection() {
         let mut request = get("/");
         request.headers_mut().insert(header::CONNECTION, "Upgrade".parse().unwrap());
         request.headers_mut().insert(header::UPGRADE, "echo".parse().unwrap());
-        let response = transport.send(request).await.unwrap();
+        let Ok(Upgraded::Switched(response, mut link)) = transport.upgrade(request).await else { panic!() };
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-        let mut link = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
         link.write_all(b"ping").await.unwrap();
         let mut heard = [0; 4];
         link.read_exact(&mut heard).await.unwrap();

@@ -1,0 +1,274 @@
+//! One HTTP/1.1 connection, which is driven by whoever waits for its answer: no task of its own, hence nothing to wake
+//! between the socket and the answer's reader. Only a request with a body gets a task, since its body must go on being
+//! sent while nobody reads the answer.
+//!
+//! It goes back to the pool when its answer was read to the end and it is ready for another; in every other case it is
+//! closed by being dropped.
+
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use detectviz_core::http::{Body, BoxError, Request, Response};
+use http::StatusCode;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
+use tokio::task::unconstrained;
+
+use super::pool::{Place, Pool};
+use super::upgrade::{Tunnel, Upgraded};
+use crate::stream::Stream;
+
+/// How long a connection may lie idle before the system is asked whether the other side hung up.
+const FRESH: Duration = Duration::from_secs(1);
+/// The most header fields of an answer, and the most bytes that its head may have.
+const MAX_FIELDS: usize = 256;
+const MAX_BUFFER: usize = 256 << 10;
+
+/// A connection in use, or ready for use.
+pub(super) struct Http1 {
+    sender: SendRequest<Body>,
+    driver: Connection<TokioIo<Stream>, Body>,
+    doubt: Arc<AtomicBool>,
+    pub(super) born: Instant,
+    pub(super) idle_since: Instant,
+    place: Place,
+}
+
+/// Why there is no answer; the request is there when nothing of it was sent.
+pub(super) type Lost = TrySendError<Request>;
+
+impl Http1 {
+    pub(super) async fn new(stream: Stream, place: Place) -> hyper::Result<Box<Self>> {
+        let doubt = stream.doubt();
+        let mut builder = Builder::new();
+        builder.max_headers(MAX_FIELDS).max_buf_size(MAX_BUFFER);
+        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
+        let now = Instant::now();
+        Ok(Box::new(Self { sender, driver, doubt, born: now, idle_since: now, place }))
+    }
+
+    /// Gives up the connection for its place.
+    pub(super) fn into_place(self) -> Place {
+        self.place
+    }
+
+    /// Whether it came to its end while nobody used it.
+    pub(super) fn is_closed(&mut self) -> bool {
+        self.sender.is_closed() || self.drive(&mut unheard()).is_ready()
+    }
+
+    /// Asks the system whether the other side hung up, when that is likely or would cost much. The answer is found when
+    /// the connection is driven next, before the request is taken.
+    pub(super) fn be_careful(&self, costly: bool) {
+        if costly || self.idle_since.elapsed() > FRESH {
+            self.doubt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Pin::new(&mut self.driver).poll(cx)
+    }
+
+    /// Sends the request and gives the answer's head with a body that reads on.
+    pub(super) async fn exchange(
+        self: Box<Self>,
+        request: Request,
+        pool: Weak<Pool>,
+    ) -> Result<Response, Lost> {
+        if request.body().is_end_stream() {
+            self.ask(request, pool).await
+        } else {
+            self.upload(request, pool).await
+        }
+    }
+
+    /// Sends a request without a body.
+    async fn ask(mut self: Box<Self>, request: Request, pool: Weak<Pool>) -> Result<Response, Lost> {
+        // Only driving the connection can bring the answer, and the coming poll does so: nobody needs to be woken for it.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let mut connection = Some(self);
+        let answer = std::future::poll_fn(|cx| {
+            if connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
+                // Its end gives an answer, or the reason why there is none.
+                connection = None;
+            }
+            answer.as_mut().poll(&mut unheard())
+        })
+        .await?;
+        let (head, incoming) = answer.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            connection = None;
+        }
+        if incoming.is_end_stream() {
+            if let Some(connection) = connection {
+                connection.recycle(&pool);
+            }
+            return Ok(Response::from_parts(head, Body::empty()));
+        }
+        Ok(Response::from_parts(head, Body::boxed(Box::pin(Answer { incoming, connection, pool }))))
+    }
+
+    /// Sends a request with a body, which a task does.
+    async fn upload(mut self: Box<Self>, request: Request, pool: Weak<Pool>) -> Result<Response, Lost> {
+        let answer = self.sender.try_send_request(request);
+        let (read, over) = oneshot::channel();
+        tokio::spawn(self.drive_until_ready(over, pool));
+        let (head, incoming) = answer.await?.into_parts();
+        Ok(Response::from_parts(head, Body::boxed(Box::pin(Heard { incoming, _read: read }))))
+    }
+
+    /// Ends when the connection is ready for another request, or closed, or when the answer is read, or nobody wants it,
+    /// while the request is not sent: an upload that its backend has answered is not worth waiting for.
+    async fn drive_until_ready(mut self: Box<Self>, mut over: oneshot::Receiver<()>, pool: Weak<Pool>) {
+        let ready = std::future::poll_fn(|cx| {
+            let heard = Pin::new(&mut over).poll(cx).is_ready();
+            match self.drive(cx) {
+                Poll::Ready(_) => Poll::Ready(false),
+                Poll::Pending if self.sender.is_ready() => Poll::Ready(true),
+                Poll::Pending if heard => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        if ready.await
+            && let Some(pool) = pool.upgrade()
+        {
+            pool.put(self);
+        }
+    }
+
+    /// Sends a request for an upgrade. The connection does not outlive the answer, unless as a tunnel.
+    pub(super) async fn upgrade(mut self: Box<Self>, request: Request) -> Result<Upgraded, Lost> {
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let mut connection = Some(self);
+        let mut over = false;
+        let answer = std::future::poll_fn(|cx| {
+            over = over || connection.as_mut().is_none_or(|connection| connection.drive(cx).is_ready());
+            let answer = answer.as_mut().poll(&mut unheard());
+            if answer.is_pending() && over && connection.take().is_some() {
+                // Its end gives the reason why there is no answer.
+                cx.waker().wake_by_ref();
+            }
+            answer
+        })
+        .await?;
+        let (head, incoming) = answer.into_parts();
+        match connection.take() {
+            Some(mut connection) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                if !over {
+                    let _ = std::future::poll_fn(|cx| connection.drive(cx)).await;
+                }
+                let Self { driver, place, .. } = *connection;
+                let parts = driver.into_parts();
+                let tunnel = Tunnel::new(parts.io.into_inner(), parts.read_buf, place);
+                Ok(Upgraded::Switched(Response::from_parts(head, Body::empty()), tunnel))
+            }
+            connection => {
+                let connection = connection.filter(|_| !over);
+                let body = Answer { incoming, connection, pool: Weak::new() };
+                Ok(Upgraded::Refused(Response::from_parts(head, Body::boxed(Box::pin(body)))))
+            }
+        }
+    }
+
+    /// Puts the connection back into the pool if it is ready for another request.
+    fn recycle(mut self: Box<Self>, pool: &Weak<Pool>) {
+        let Some(pool) = pool.upgrade() else { return };
+        if self.drive(&mut unheard()).is_pending() && self.sender.is_ready() {
+            pool.put(self);
+        }
+    }
+}
+
+/// For polls that somebody repeats anyway.
+fn unheard() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+/// An answer's body with the connection that it comes from.
+struct Answer {
+    incoming: Incoming,
+    connection: Option<Box<Http1>>,
+    pool: Weak<Pool>,
+}
+
+impl Answer {
+    /// The next frame. What is in the channel is read before the connection is driven, and again after it.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(connection) = &mut self.connection else {
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        };
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut unheard()) {
+            return Poll::Ready(frame);
+        }
+        if connection.drive(cx).is_ready() {
+            self.connection = None;
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.poll_incoming(cx));
+        let ended = match &frame {
+            None => true,
+            Some(Ok(_)) => self.incoming.is_end_stream(),
+            Some(Err(_)) => {
+                self.connection = None;
+                false
+            }
+        };
+        if ended && let Some(connection) = self.connection.take() {
+            connection.recycle(&self.pool);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An answer's body whose connection a task drives, which hears when the body was read or dropped.
+struct Heard {
+    incoming: Incoming,
+    _read: oneshot::Sender<()>,
+}
+
+impl http_body::Body for Heard {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.incoming).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
