@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Incoming = hyper::Request<hyper::body::Incoming>;
 
+#[allow(clippy::print_stdout, reason = "that is what it is for")]
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
     let requests = arguments.next().unwrap_or(200_000);

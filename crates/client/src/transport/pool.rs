@@ -36,6 +36,7 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "they come boxed and go boxed; moving one moves a pointer")]
 struct State {
     idle: Vec<Box<Http1>>,
     shared: Vec<Http2>,

@@ -29,6 +29,12 @@ use crate::Address;
 use crate::policy::{DialPolicy, Refused};
 use crate::tls::{ClientIdentity, TlsOptions};
 
+mod exchange;
+mod http2;
+mod reuse;
+mod trust;
+mod upgrades;
+
 type Ca = CertifiedIssuer<'static, KeyPair>;
 
 fn ca(name: &str) -> Ca {
@@ -117,6 +123,7 @@ async fn answer(
     let host = request.headers()[header::HOST].to_str().unwrap().to_owned();
     let response = match request.uri().path() {
         "/redirect" => hyper::Response::builder().status(302).header(header::LOCATION, "/elsewhere"),
+        "/echo" => hyper::Response::builder().header(header::TRAILER, "x-trail"),
         _ => hyper::Response::builder().header("x-host", host).header("x-certificates", shown),
     };
     let body = match request.uri().path() {
@@ -160,168 +167,21 @@ fn trusting(ca: &Ca) -> TlsOptions {
     TlsOptions { ca_bundle_pem: Some(Bytes::from(ca.pem())), server_name, ..TlsOptions::default() }
 }
 
-async fn outcome(server: &Server, options: TlsOptions) -> Result<(), Phase> {
-    let sent = server.transport(Some(options)).send(get("/")).await;
-    sent.map(drop).map_err(|error| error.phase())
-}
+/// A body of these frames, last first.
+struct WithTrailers(Vec<Frame<Bytes>>);
 
-#[tokio::test]
-async fn a_backend_must_be_signed_by_the_bundle_and_carry_the_name() {
-    let (serving, other) = (ca("serving"), ca("other"));
-    let server = Server::start(Some(server_config(&serving, &other))).await;
-    assert_eq!(outcome(&server, trusting(&serving)).await, Ok(()));
-    assert_eq!(outcome(&server, trusting(&other)).await, Err(Phase::Tls));
-    let renamed = TlsOptions { server_name: "other.test".into(), ..trusting(&serving) };
-    assert_eq!(outcome(&server, renamed.clone()).await, Err(Phase::Tls));
-    let unchecked = TlsOptions { ca_bundle_pem: None, insecure_skip_verify: true, ..renamed };
-    assert_eq!(outcome(&server, unchecked).await, Ok(()));
-}
+impl http_body::Body for WithTrailers {
+    type Data = Bytes;
+    type Error = Infallible;
 
-#[tokio::test]
-async fn an_untrusted_backend_never_sees_the_request_and_the_error_says_why() {
-    let (serving, other) = (ca("serving"), ca("other"));
-    let server = Server::start(Some(server_config(&serving, &other))).await;
-    let error = server.transport(Some(trusting(&other))).send(get("/secret")).await.err().unwrap().error;
-    let report = error.report();
-    assert!(report.starts_with(&format!("negotiate TLS with {}: ", server.address)), "{report}");
-    assert!(report.contains("UnknownIssuer") || report.contains("BadSignature"), "{report}");
-}
-
-#[tokio::test]
-async fn our_certificate_is_shown_to_a_backend_that_asks() {
-    let (serving, front_proxy) = (ca("serving"), ca("front-proxy"));
-    let server = Server::start(Some(server_config(&serving, &front_proxy))).await;
-    let (chain, key) = leaf(&front_proxy, "front-proxy-client", ExtendedKeyUsagePurpose::ClientAuth);
-    let identity = Some(Arc::new(ClientIdentity { chain, key }));
-    for (client_identity, shown) in [(None, "0"), (identity, "1")] {
-        let options = TlsOptions { client_identity, ..trusting(&serving) };
-        let response = server.transport(Some(options)).send(get("/")).await.unwrap();
-        assert_eq!(response.headers()["x-certificates"], shown);
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop().map(Ok))
     }
 }
 
-#[tokio::test]
-async fn only_path_and_query_of_the_uri_count() {
-    let server = Server::start(None).await;
-    let transport = server.transport(None);
-    for uri in ["/a", "https://169.254.169.254/a", "http://elsewhere.test:1/a"] {
-        let mut request = get(uri);
-        *request.version_mut() = Version::HTTP_2;
-        let response = transport.send(request).await.unwrap();
-        assert_eq!(response.headers()["x-host"], server.address.to_string());
-        assert_eq!(text(response).await, "/a");
-    }
-    assert_eq!(server.accepted.load(Ordering::SeqCst), 1, "a connection must be reused");
-}
-
-#[tokio::test]
-async fn a_redirect_is_handed_back() {
-    let server = Server::start(None).await;
-    let response = server.transport(None).send(get("/redirect")).await.unwrap();
-    assert_eq!(response.status(), StatusCode::FOUND);
-}
-
-#[tokio::test]
-async fn bodies_stream_both_ways() {
-    let server = Server::start(None).await;
-    let (sender, body) = mpsc::channel(1);
-    let mut request = get("/echo");
-    *request.method_mut() = Method::POST;
-    *request.body_mut() = Body::stream(Fed(body));
-    sender.send(Bytes::from_static(b"one")).await.unwrap();
-    let mut response = server.transport(None).send(request).await.unwrap().into_body();
-    // The answer's first part is here while the request is not finished.
-    assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
-    sender.send(Bytes::from_static(b"two")).await.unwrap();
-    assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "two");
-    drop(sender);
-    assert!(response.frame().await.is_none());
-}
-
-#[tokio::test]
-async fn connections_are_bounded_and_come_back() {
-    let server = Server::start(None).await;
-    let target = Target { address: Address::tcp("127.0.0.1", server.address.port()), tls: None };
-    let options = TransportOptions {
-        max_connections: 1,
-        connect_timeout: Duration::from_millis(50),
-        ..TransportOptions::default()
-    };
-    let transport = Transport::new(target, dialer(), &options).unwrap();
-    let (_open, body) = mpsc::channel(1);
-    let mut request = get("/echo");
-    *request.method_mut() = Method::POST;
-    *request.body_mut() = Body::stream(Fed(body));
-    let held = transport.send(request).await.unwrap();
-    let error = transport.send(get("/")).await.err().unwrap().error;
-    assert!(matches!(error, TransportError::Busy { .. }), "{error:?}");
-    drop(held);
-    while transport.send(get("/")).await.is_err() {}
-}
-
-#[tokio::test]
-async fn each_failure_to_connect_has_its_phase() {
-    let policy = Arc::new(DialPolicy::new());
-    let server = Server::start(None).await;
-    policy.deny_listener(server.address);
-    let phase = async |host: &str, port: u16| {
-        let target = Target { address: Address::tcp(host, port), tls: None };
-        let dialer = Dialer::new(policy.clone(), Duration::from_secs(20));
-        let transport = Transport::new(target, dialer, &TransportOptions::default()).unwrap();
-        transport.send(get("/")).await.err().unwrap().error
-    };
-    let refused = phase("127.0.0.1", server.address.port()).await;
-    assert_eq!(refused.phase(), Phase::Policy);
-    assert!(refused.report().contains(&Refused::OwnListener(server.address).to_string()));
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    assert_eq!(phase("127.0.0.1", free).await.phase(), Phase::Connect);
-    // A server that hangs up instead of answering.
-    let rude = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = rude.local_addr().unwrap().port();
-    let (error, _) = tokio::join!(phase("127.0.0.1", port), async { drop(rude.accept().await.unwrap()) });
-    assert_eq!(error.phase(), Phase::Send);
-}
-
-#[tokio::test]
-async fn a_body_that_breaks_off_is_an_error_not_an_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target =
-        Target { address: Address::tcp("127.0.0.1", listener.local_addr().unwrap().port()), tls: None };
-    let transport = Transport::new(target, dialer(), &TransportOptions::default()).unwrap();
-    let short = async {
-        let (mut tcp, _) = listener.accept().await.unwrap();
-        assert!(tcp.read(&mut [0; 1024]).await.unwrap() > 0);
-        tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await.unwrap();
-    };
-    let (response, ()) = tokio::join!(transport.send(get("/")), short);
-    assert!(response.unwrap().into_body().collect(9).await.is_err());
-}
-
-#[tokio::test]
-async fn an_upgrade_hands_over_the_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target =
-        Target { address: Address::tcp("127.0.0.1", listener.local_addr().unwrap().port()), tls: None };
-    let transport = Transport::new(target, dialer(), &TransportOptions::default()).unwrap();
-    let backend = async {
-        let (mut tcp, _) = listener.accept().await.unwrap();
-        assert!(tcp.read(&mut [0; 1024]).await.unwrap() > 0);
-        let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
-        tcp.write_all(head).await.unwrap();
-        let mut said = [0; 4];
-        tcp.read_exact(&mut said).await.unwrap();
-        tcp.write_all(&said).await.unwrap();
-    };
-    let caller = async {
-        let mut request = get("/");
-        request.headers_mut().insert(header::CONNECTION, "Upgrade".parse().unwrap());
-        request.headers_mut().insert(header::UPGRADE, "echo".parse().unwrap());
-        let Ok(Upgraded::Switched(response, mut link)) = transport.upgrade(request).await else { panic!() };
-        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-        link.write_all(b"ping").await.unwrap();
-        let mut heard = [0; 4];
-        link.read_exact(&mut heard).await.unwrap();
-        assert_eq!(&heard, b"ping");
-    };
-    tokio::join!(backend, caller);
+fn trailers() -> http::HeaderMap {
+    [(http::HeaderName::from_static("x-trail"), http::HeaderValue::from_static("er"))].into_iter().collect()
 }

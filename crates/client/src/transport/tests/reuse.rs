@@ -1,0 +1,211 @@
+//! Which connections are used again, and how many there are.
+
+use super::*;
+
+/// A backend that says exactly what it is told to say: the first connection gets the first line-up of answers.
+struct Scripted {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    ended: mpsc::Receiver<()>,
+    _tasks: JoinSet<()>,
+}
+
+impl Scripted {
+    /// Each connection answers as many requests as there are `answers`, then hangs up.
+    async fn start(answers: &'static [&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, accepted) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (count, (sender, ended)) = (accepted.clone(), mpsc::channel(64));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                let sender = sender.clone();
+                connections.spawn(async move {
+                    for answer in answers {
+                        if !head_of_a_request(&mut tcp).await {
+                            break;
+                        }
+                        tcp.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                    drop(tcp);
+                    let _ = sender.send(()).await;
+                });
+            }
+        });
+        Self { address, accepted, ended, _tasks: tasks }
+    }
+
+    fn transport(&self, options: &TransportOptions) -> Transport {
+        let target = Target { address: Address::tcp("127.0.0.1", self.address.port()), tls: None };
+        Transport::new(target, dialer(), options).unwrap()
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads until a request's head is whole; says whether there was one.
+pub(super) async fn head_of_a_request(tcp: &mut tokio::net::TcpStream) -> bool {
+    let (mut seen, mut piece) = (Vec::new(), [0; 1024]);
+    while !seen.windows(4).any(|four| four == b"\r\n\r\n") {
+        match tcp.read(&mut piece).await {
+            Ok(n) if n > 0 => seen.extend_from_slice(&piece[..n]),
+            _ => return false,
+        }
+    }
+    true
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const CHUNKED: &str =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trail: er\r\n\r\n";
+
+fn post(body: Body) -> Request {
+    let mut request = get("/");
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = body;
+    request
+}
+
+fn few(max_connections: usize) -> TransportOptions {
+    TransportOptions { max_connections, ..TransportOptions::default() }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_whatever_the_framing() {
+    for answers in [&[OK; 4], &[CHUNKED; 4], &["HTTP/1.1 204 No Content\r\n\r\n"; 4]] {
+        let server = Scripted::start(answers).await;
+        let transport = server.transport(&TransportOptions::default());
+        for _ in 0..2 {
+            text(transport.send(get("/")).await.unwrap()).await;
+            text(transport.send(post(Body::full("x"))).await.unwrap()).await;
+        }
+        assert_eq!(server.accepted(), 1, "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_ends_its_connection() {
+    let server = Scripted::start(&[OK, OK]).await;
+    let transport = server.transport(&TransportOptions::default());
+    drop(transport.send(get("/")).await.unwrap());
+    text(transport.send(get("/")).await.unwrap()).await;
+    assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_noticed_even_by_a_request_that_may_not_be_repeated() {
+    let mut server = Scripted::start(&[OK]).await;
+    let transport = server.transport(&TransportOptions::default());
+    for round in 1..=20 {
+        let body = if round % 2 == 0 { Body::empty() } else { Body::full("x") };
+        text(transport.send(post(body)).await.unwrap()).await;
+        server.ended.recv().await.unwrap();
+        assert_eq!(server.accepted(), round);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_an_answer_is_nobodys_answer() {
+    let poisoned =
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    let server = Scripted::start(Box::leak(Box::new([poisoned, OK]))).await;
+    let transport = server.transport(&TransportOptions::default());
+    for round in 1..=3 {
+        assert_eq!(text(transport.send(get("/")).await.unwrap()).await, "ok");
+        assert_eq!(server.accepted(), round, "the connection should not be used again");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_framed_in_two_ways_is_none() {
+    let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!";
+    let server = Scripted::start(Box::leak(Box::new([both]))).await;
+    let failed = server.transport(&few(1)).send(get("/")).await.err().unwrap();
+    assert_eq!(failed.phase(), Phase::Send);
+    assert!(failed.request.is_none(), "it was sent");
+}
+
+#[tokio::test]
+async fn who_waits_gets_the_connection_that_becomes_free() {
+    let server = Scripted::start(&[OK; 64]).await;
+    let transport = Arc::new(server.transport(&few(2)));
+    let mut all = JoinSet::new();
+    for _ in 0..32 {
+        let transport = transport.clone();
+        all.spawn(async move { text(transport.send(get("/")).await.unwrap()).await });
+    }
+    assert_eq!(all.join_all().await, vec!["ok"; 32]);
+    assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn those_who_gave_up_waiting_cost_nobody_a_place() {
+    let server = Scripted::start(&[OK; 64]).await;
+    let transport = server.transport(&few(1));
+    let held = transport.send(get("/")).await.unwrap();
+    for _ in 0..100 {
+        let waiting = transport.send(get("/"));
+        assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
+    }
+    let (answer, body) = tokio::join!(transport.send(get("/")), text(held));
+    assert_eq!((body, text(answer.unwrap()).await), ("ok".into(), "ok".into()));
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_come_back() {
+    let server = Server::start(None).await;
+    let options = TransportOptions { connect_timeout: Duration::from_millis(50), ..few(1) };
+    let target = Target { address: Address::tcp("127.0.0.1", server.address.port()), tls: None };
+    let transport = Transport::new(target, dialer(), &options).unwrap();
+    let (_open, body) = mpsc::channel(1);
+    let mut request = post(Body::stream(Fed(body)));
+    *request.uri_mut() = "/echo".parse().unwrap();
+    let held = transport.send(request).await.unwrap();
+    let failed = transport.send(get("/")).await.err().unwrap();
+    assert!(matches!(failed.error, TransportError::Busy { .. }), "{failed:?}");
+    assert!(failed.request.is_some(), "it can be sent elsewhere");
+    drop(held);
+    while transport.send(get("/")).await.is_err() {}
+}
+
+#[tokio::test]
+async fn what_was_not_sent_comes_back_as_it_was() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let target = Target { address: Address::tcp("127.0.0.1", free), tls: None };
+    let transport = Transport::new(target, dialer(), &TransportOptions::default()).unwrap();
+    let mut request = post(Body::full("body"));
+    *request.uri_mut() = "/a?b".parse().unwrap();
+    let back = transport.send(request).await.err().unwrap().request.unwrap();
+    assert_eq!((back.method(), back.uri().to_string()), (&Method::POST, "/a?b".to_owned()));
+    assert_eq!(back.into_body().collect(9).await.unwrap(), "body");
+}
+
+#[tokio::test]
+async fn an_upload_that_was_answered_early_is_given_up_with_its_connection() {
+    let mut server =
+        Scripted::start(&["HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"]).await;
+    let transport = server.transport(&few(1));
+    let (open, body) = mpsc::channel(1);
+    let answer = transport.send(post(Body::stream(Fed(body)))).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(text(answer).await, "no");
+    server.ended.recv().await.unwrap();
+    open.closed().await;
+    text(transport.send(get("/")).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_let_go() {
+    let mut server = Scripted::start(&[OK, OK]).await;
+    let options = TransportOptions { idle_timeout: Duration::from_millis(10), ..few(1) };
+    let transport = server.transport(&options);
+    text(transport.send(get("/")).await.unwrap()).await;
+    tokio::time::timeout(Duration::from_secs(60), server.ended.recv()).await.unwrap().unwrap();
+    text(transport.send(get("/")).await.unwrap()).await;
+    assert_eq!(server.accepted(), 2);
+}
