@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 
 use crate::error::{BuildError, FetchError, Unavailable};
 use crate::front_proxy::FrontProxy;
@@ -152,6 +153,16 @@ impl Backends {
         in_use.retain(|_, backend| backend.strong_count() > 0);
         in_use.insert(endpoint.clone(), Arc::downgrade(&made));
         Ok(made)
+    }
+
+    /// Follows the files of our own certificate, for as long as it is polled.
+    pub(crate) async fn watch_identity(&self) {
+        self.front_proxy.watch().await;
+    }
+
+    /// Changes whenever our own certificate was renewed: backends are to be asked for again.
+    pub(crate) fn renewals(&self) -> watch::Receiver<u64> {
+        self.front_proxy.renewals()
     }
 
     fn make(&self, endpoint: &Endpoint, identity: Arc<ClientIdentity>) -> Result<Backend, BuildError> {

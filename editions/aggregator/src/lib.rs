@@ -2,7 +2,8 @@
 //! catalog, and a handler that forwards. Kubernetes' kube-aggregator, with Grafana's `ExternalName` for a Service.
 //!
 //! ```text
-//! APIService + ExternalName → controller → worker (probe, discovery) → condition, catalog, routes
+//! remote services file → APIService, ExternalName
+//! APIService + ExternalName, Service, EndpointSlices → controller → worker (probe, discovery) → condition, catalog, routes
 //! request → link (routes) → proxy → backend
 //! ```
 
@@ -14,8 +15,10 @@ mod front_proxy;
 mod link;
 mod metrics;
 mod proxy;
+mod remote;
 mod runner;
 mod spec;
+mod stamp;
 
 pub use runner::Runner;
 

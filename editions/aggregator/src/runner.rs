@@ -12,6 +12,7 @@ use crate::backend::Backends;
 use crate::controller::Controller;
 use crate::link::{Link, Routes};
 use crate::metrics::ProxyMetrics;
+use crate::remote::RemoteServices;
 
 /// What link and controller share.
 pub(crate) struct Shared {
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) interval: Duration,
     /// Where unix sockets of backends may be.
     pub(crate) socket_dirs: Arc<[PathBuf]>,
+    pub(crate) remote_services: RemoteServices,
 }
 
 /// The aggregator of API servers. May be configured and run again after its run has ended.
@@ -32,7 +34,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    fn shared(&self, setup: Setup) -> Shared {
+    fn shared(&self, setup: Setup, remote_services: RemoteServices) -> Shared {
         let policy = DialPolicy::new();
         policy.deny_listener(setup.listener);
         let dialer = Dialer::new(Arc::new(policy), TransportOptions::default().connect_timeout);
@@ -42,6 +44,7 @@ impl Runner {
             metrics: self.metrics.get_or_init(|| ProxyMetrics::register(&setup.metrics)).clone(),
             interval: setup.options.aggregator.availability_interval,
             socket_dirs: setup.options.aggregator.socket_dirs.clone().into(),
+            remote_services,
             catalog: setup.catalog,
         }
     }
@@ -54,7 +57,8 @@ impl detectviz_core::Runner for Runner {
         setup: Setup,
         delegate: Arc<dyn Delegate>,
     ) -> anyhow::Result<Arc<dyn Delegate>> {
-        let shared = Arc::new(self.shared(setup));
+        let remote_services = RemoteServices::load(setup.options.aggregator.clone()).await?;
+        let shared = Arc::new(self.shared(setup, remote_services));
         let (routes, catalog) = (Arc::clone(&shared.routes), Arc::clone(&shared.catalog));
         *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
         Ok(Arc::new(Link { routes, catalog, delegate }))
@@ -68,6 +72,9 @@ impl detectviz_core::Runner for Runner {
     ) -> anyhow::Result<()> {
         let shared = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take();
         let shared = shared.context("run the aggregator: it must be configured first")?;
+        shared.remote_services.clone().start(&context, Arc::clone(&loopback));
+        let identity = Arc::clone(&shared);
+        context.spawn(async move { identity.backends.watch_identity().await });
         Controller::start(shared, &context, loopback, stopped);
         Ok(())
     }

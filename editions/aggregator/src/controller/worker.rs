@@ -62,6 +62,7 @@ impl Worker {
 
     /// Works until `wanted` has no sender any more, or the task is aborted.
     pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
+        let mut renewals = self.shared.backends.renewals();
         loop {
             let (now, begun) = (wanted.borrow_and_update().clone(), Instant::now());
             let outcome = tokio::select! {
@@ -78,6 +79,8 @@ impl Worker {
                 () = self.context.leadership().gained(), if !led => {}
                 () = tokio::time::sleep(self.wait()) => {}
                 () = self.told_unreachable(begun) => {}
+                // Requests are to be sent with the new certificate before the old one expires.
+                Ok(()) = renewals.changed() => {}
                 changed = wanted.changed() => if changed.is_err() { return },
             }
         }
