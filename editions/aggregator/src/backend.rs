@@ -2,8 +2,10 @@
 //! certificate of ours, or a changed endpoint, makes a new one while requests under way finish on the old.
 
 use bytes::Bytes;
+use detectviz_api::names::check_dns_subdomain;
 use detectviz_client::{
-    ClientIdentity, Dialer, Failed, Phase, Target, TlsOptions, Transport, TransportOptions,
+    Address, ClientIdentity, Dialer, Failed, Phase, Target, TargetError, TlsOptions, Transport,
+    TransportOptions,
 };
 use detectviz_core::http::{Body, Request, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -16,7 +18,7 @@ use tokio::sync::watch;
 use crate::error::{BuildError, FetchError, Unavailable};
 use crate::front_proxy::FrontProxy;
 use crate::proxy::headers::{self, HOP};
-use crate::spec::{Address, Endpoint};
+use crate::spec::Endpoint;
 
 /// How long a probe or a discovery document may take; upstream's limit for its probe.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -173,15 +175,17 @@ impl Backends {
             client_identity: Some(Arc::clone(&identity)),
             ..TlsOptions::default()
         };
-        let Some(Address::Tcp { host, port }) = endpoint.addresses.first().cloned() else {
-            return Err(BuildError::Address(endpoint.url()));
-        };
-        let target = Target { address: detectviz_client::Address::tcp(host, port), tls: Some(tls) };
+        let address = endpoint.addresses.first().cloned().expect("an endpoint has an address");
+        let tls = matches!(address, Address::Tcp { .. }).then_some(tls);
+        let target = Target { address, tls };
         let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..self.options.clone() };
         let connect = |options| Transport::new(target.clone(), self.dialer.clone(), options);
         let (transport, watches, own) = (connect(&self.options)?, connect(&self.options)?, connect(&few)?);
-        let host = HeaderValue::from_str(&endpoint.server_name)
-            .expect("the transport has refused a server name that is no DNS name");
+        let host = endpoint.server_name.clone();
+        if check_dns_subdomain(&host).is_err() {
+            return Err(TargetError::Host { host }.into());
+        }
+        let host = HeaderValue::from_str(&host).expect("a DNS name is made of visible characters");
         Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, watches, own, identity })
     }
 }

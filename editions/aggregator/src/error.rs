@@ -65,9 +65,6 @@ pub(crate) enum BuildError {
     /// Our own certificate cannot be read.
     #[error("read the front-proxy client certificate: {0}")]
     Identity(String),
-    /// There is no address that can be dialled.
-    #[error("dial {0}: only TCP addresses can be dialled yet")]
-    Address(String),
     /// Host or TLS options do not work.
     #[error("{}", chain(.0))]
     Target(#[from] TargetError),

@@ -1,5 +1,5 @@
 use super::*;
-use detectviz_client::DialPolicy;
+use detectviz_client::{Address, DialPolicy};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject as _;
@@ -17,7 +17,7 @@ pub(crate) fn endpoint() -> Endpoint {
 /// A backend at one address, whose certificate goes unchecked.
 pub(crate) fn at(host: &str, port: u16) -> Endpoint {
     Endpoint {
-        addresses: vec![Address::Tcp { host: host.into(), port }],
+        addresses: vec![Address::tcp(host, port)],
         server_name: "svc.ns.svc".into(),
         ca_bundle: None,
         insecure: true,

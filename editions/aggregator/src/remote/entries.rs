@@ -3,10 +3,11 @@
 
 use detectviz_api::go::cut;
 use detectviz_api::{GroupVersion, names};
+use detectviz_client::Address;
 use std::path::PathBuf;
 
 use super::document::{self, Fault, Node, Value};
-use crate::spec::{Address, targets};
+use crate::spec::{targets, url};
 
 /// The most entries: a version's priority is its place, and 1000 is the highest that there is.
 const MAX_ENTRIES: usize = 1000;
@@ -132,7 +133,7 @@ impl<'n> Fields<'n> {
             }
             _ => vec![(node.line, node.text().unwrap_or_default())],
         };
-        let (mut found, mut is_tls) = (Vec::new(), false);
+        let mut found = Vec::new();
         for (line, text) in &texts {
             match targets::read(text, socket_dirs) {
                 Ok(addresses) => found.extend(addresses),
@@ -142,8 +143,8 @@ impl<'n> Fields<'n> {
         if texts.is_empty() {
             self.faults.push((node.line, "endpoints must not be empty".to_owned()));
         }
-        is_tls |= found.iter().any(|address| matches!(address, Address::Tcp { .. }));
-        let joined = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let is_tls = found.iter().any(|address| matches!(address, Address::Tcp { .. }));
+        let joined = found.iter().map(url).collect::<Vec<_>>().join(",");
         Some((Place::Endpoints(joined), is_tls))
     }
 }

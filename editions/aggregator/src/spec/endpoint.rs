@@ -1,8 +1,7 @@
 //! Where a backend is: one address or several that are as good as each other, and one name that all of them prove.
 
 use bytes::Bytes;
-use std::fmt;
-use std::path::PathBuf;
+use detectviz_client::Address;
 
 /// Where a backend is, and how it proves that it is the one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,36 +16,21 @@ pub(crate) struct Endpoint {
     pub(crate) insecure: bool,
 }
 
-/// One place where a backend listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Address {
-    /// TLS over TCP.
-    Tcp {
-        /// A host name or address, without brackets.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// Plain HTTP over a unix socket: who may open the file is trusted.
-    Unix(PathBuf),
-}
-
 impl Endpoint {
     /// The backend as people read it: the URL of its address, or what it is called when there are several.
     pub(crate) fn url(&self) -> String {
         match &self.addresses[..] {
-            [one] => one.to_string(),
+            [one] => url(one),
             _ => format!("https://{}", self.server_name),
         }
     }
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "https://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "https://{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-        }
+/// An address as people read it. One over TCP is spoken to with TLS; one that is a unix socket in plain HTTP, since who
+/// may open the file is trusted.
+pub(crate) fn url(address: &Address) -> String {
+    match address {
+        Address::Tcp { .. } => format!("https://{address}"),
+        Address::Unix(path) => format!("unix://{}", path.display()),
     }
 }

@@ -4,7 +4,7 @@ mod endpoint;
 mod resolve;
 pub(crate) mod targets;
 
-pub(crate) use endpoint::{Address, Endpoint};
+pub(crate) use endpoint::{Endpoint, url};
 use resolve::Reference;
 pub(crate) use resolve::{Slices, Surroundings};
 

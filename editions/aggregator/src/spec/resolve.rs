@@ -4,13 +4,14 @@
 mod endpoints;
 
 use detectviz_api::meta;
+use detectviz_client::Address;
 use detectviz_core::informer::{Objects, key};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Address, targets};
+use super::targets;
 use crate::error::Unavailable;
 
 /// The label of an `EndpointSlice` that names its Service.
@@ -114,7 +115,7 @@ impl Reference {
         })?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let bare = bare.strip_suffix('.').unwrap_or(bare);
-        Ok(vec![Address::Tcp { host: bare.to_owned(), port }])
+        Ok(vec![Address::tcp(bare, port)])
     }
 
     /// The name of the Service's port that has the number which the APIService names; only TCP carries HTTP.

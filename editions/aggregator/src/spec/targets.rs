@@ -2,10 +2,9 @@
 //! HTTP over TCP is not among it, since who asks is told in headers that nobody on the way may read or change.
 
 use detectviz_api::go::cut;
+use detectviz_client::Address;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
-
-use super::Address;
 
 /// The annotation of an APIService that says where its backend is, whatever `spec.service` resolves to.
 pub(crate) const ANNOTATION: &str = "aggregator.detectviz.io/endpoints";
@@ -65,7 +64,7 @@ fn tcp(text: &str) -> Result<Address, String> {
     };
     let host = host_name(host)?;
     let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok().filter(|port| *port > 0));
-    Ok(Address::Tcp { host, port: port.ok_or("must have a port from 1 to 65535")? })
+    Ok(Address::tcp(host, port.ok_or("must have a port from 1 to 65535")?))
 }
 
 /// A DNS name or an IP address, as one that can be dialled; it may come in brackets, or end in a dot.
@@ -105,7 +104,7 @@ mod tests {
 
     fn check(text: &str) -> Result<String, String> {
         let addresses = read(text, &["/run/detectviz".into()])?;
-        Ok(addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        Ok(addresses.iter().map(crate::spec::url).collect::<Vec<_>>().join(" "))
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Addresses out of `EndpointSlices` and `Endpoints`, as kube-proxy picks them: those that are ready, else those that
 //! end but still answer (KEP-1669), so that the last ones of a rolling restart are used until there are new ones.
 
+use detectviz_client::Address;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-use crate::spec::Address;
 
 /// The most addresses of one Service: the first ones in their order.
 const MAX_ADDRESSES: usize = 256;
@@ -56,7 +55,7 @@ fn ports<'v>(ports: &'v [Value], name: &str) -> impl Iterator<Item = u16> + use<
 }
 
 fn address(host: &str, port: u16) -> Address {
-    Address::Tcp { host: host.strip_suffix('.').unwrap_or(host).to_owned(), port }
+    Address::tcp(host.strip_suffix('.').unwrap_or(host), port)
 }
 
 fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {

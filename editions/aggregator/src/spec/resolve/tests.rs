@@ -69,7 +69,7 @@ impl Case {
     fn check(self, expected: &str) {
         let reference = Reference { namespace: "ns".into(), name: "svc".into(), port: self.port };
         let found = match reference.resolve(&self.annotations, &self.by) {
-            Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Ok(addresses) => addresses.iter().map(crate::spec::url).collect::<Vec<_>>().join(" "),
             Err(why) => format!("{}: {why}", why.reason()),
         };
         assert_eq!(found, expected);
