@@ -193,6 +193,29 @@ fn config_tells_where_each_value_comes_from() {
 }
 
 #[test]
+fn the_reference_of_options_is_the_same_in_every_edition() {
+    every_edition(|edition| {
+        let printed = command(edition, &["config", "docs"]).output().unwrap();
+        let committed = include_str!("../../docs/options.md");
+        assert!(printed.status.success());
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), committed);
+    });
+}
+
+#[test]
+fn a_shell_takes_the_completions() {
+    every_edition(|edition| {
+        let script = command(edition, &["completions", "bash"]).output().unwrap();
+        assert!(script.status.success());
+        let ask = "COMP_WORDS=(detectviz st); COMP_CWORD=1; _detectviz detectviz st detectviz; echo ${COMPREPLY[@]}";
+        let mut script = String::from_utf8(script.stdout).unwrap();
+        script.push_str(ask);
+        let answer = std::process::Command::new("bash").arg("-c").arg(script).output().unwrap();
+        assert_eq!(String::from_utf8(answer.stdout).unwrap().trim(), "store", "{answer:?}");
+    });
+}
+
+#[test]
 fn version_names_the_edition() {
     every_edition(|edition| {
         let version = run(&mut command(edition, &["version", "-o", "json"]));

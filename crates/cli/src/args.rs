@@ -1,6 +1,7 @@
 //! What can be typed. Values are checked with all other options, so that every mistake is reported at once.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use detectviz_core::options::{Flag, Sources};
 use std::path::PathBuf;
 
@@ -19,7 +20,16 @@ pub(crate) enum Command {
     /// List the runners and modules of this binary, and whether each would start
     Editions(Shown),
     /// Show the effective configuration and where each value comes from
-    Config(Shown),
+    Config(Config),
+    /// Print the script that lets a shell complete this command line
+    #[command(after_help = "Examples:\n  source <(detectviz completions bash)\n  \
+                            detectviz completions zsh > ~/.zfunc/_detectviz\n  \
+                            detectviz completions fish > ~/.config/fish/completions/detectviz.fish")]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
     /// Back up, restore, check or compact the embedded store
     #[command(subcommand)]
     Store(Store),
@@ -87,6 +97,21 @@ struct Etcd {
     /// Seconds that etcd may take over one call [default: 5]
     #[arg(long, value_name = "SECONDS")]
     etcd_request_timeout: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) page: Option<ConfigPage>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigPage {
+    /// Print the reference of all options, in Markdown
+    Docs,
 }
 
 #[derive(Args, Debug)]

@@ -4,13 +4,14 @@
 mod args;
 mod data_dir;
 mod print;
+mod reference;
 mod serve;
 mod store;
 mod telemetry;
 
 pub use detectviz_core::Edition;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Config, ConfigPage};
 use clap::Parser;
 use detectviz_controlplane::definitions::{Extent, groups_of};
 use detectviz_core::EditionTable;
@@ -42,9 +43,13 @@ fn dispatch(edition: Edition, arguments: &Arguments) -> anyhow::Result<()> {
             let groups = groups_of(extent)?.len();
             print::editions(&table.report(&loaded.options.toggles, groups), shown.output)
         }
-        Command::Config(shown) => {
+        Command::Config(Config { page: Some(ConfigPage::Docs), .. }) => {
+            print::page(reference::options().as_bytes())
+        }
+        Command::Config(Config { page: None, shown }) => {
             print::config(&Loaded::load(&shown.sources(), &table.toggles())?, shown.output)
         }
+        Command::Completions { shell } => print::page(&reference::completions(*shell)),
         Command::Store(store) => store::run(&table, store),
         Command::Version(shown) => print::version(edition, shown.output),
     }

@@ -23,10 +23,15 @@ pub(crate) fn ready(url: &str) {
     let _ = say(&format!("ready {url}"));
 }
 
-/// Prints a line; a reader that has gone away has read enough.
+/// Prints a line.
 fn say(line: &str) -> anyhow::Result<()> {
+    page(format!("{line}\n").as_bytes())
+}
+
+/// Prints what is ready to be printed; a reader that has gone away has read enough.
+pub(crate) fn page(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(fault).context("write to standard output")
         }
