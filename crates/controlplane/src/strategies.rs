@@ -31,6 +31,7 @@ mod secrets;
 mod selectors;
 mod serviceaccounts;
 mod services;
+mod unserved;
 mod workloads;
 
 pub use reviews::Reviewers;
@@ -73,6 +74,7 @@ impl Strategies {
             ("aggregation.grafana.app", "dataplaneservices") => {
                 Arc::new(dataplaneservices::DataPlaneServices)
             }
+            ("admissionregistration.k8s.io", _) => Arc::new(unserved::Unserved::of(resource)),
             ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
             ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
             _ => {

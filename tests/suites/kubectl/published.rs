@@ -13,7 +13,7 @@ const REVIEWS: [&str; 6] = [
     "tokenreviews.authentication.k8s.io",
 ];
 
-const STORED: [&str; 19] = [
+const STORED: [&str; 25] = [
     "apiservices.apiregistration.k8s.io",
     "configmaps",
     "dataplaneservices.aggregation.grafana.app",
@@ -25,6 +25,9 @@ const STORED: [&str; 19] = [
     "externalnames.service.grafana.app",
     "leases.coordination.k8s.io",
     "limitranges",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
     "namespaces",
     "nodes",
     "pods",
@@ -33,6 +36,9 @@ const STORED: [&str; 19] = [
     "secrets",
     "serviceaccounts",
     "services",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
 ];
 
 #[test]
@@ -60,6 +66,7 @@ fn discovery_lists_resources_with_short_names_and_versions() {
         }
         let versions = server.kubectl("api-versions").ok();
         let expected = [
+            "admissionregistration.k8s.io/v1",
             "aggregation.grafana.app/v0alpha1",
             "apiregistration.k8s.io/v1",
             "authentication.k8s.io/v1",
@@ -97,8 +104,14 @@ fn resources_are_filtered_by_what_discovery_says_of_them() {
         let cluster = [
             "apiservices.apiregistration.k8s.io",
             "dataplaneservices.aggregation.grafana.app",
+            "mutatingadmissionpolicies.admissionregistration.k8s.io",
+            "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+            "mutatingwebhookconfigurations.admissionregistration.k8s.io",
             "namespaces",
             "nodes",
+            "validatingadmissionpolicies.admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+            "validatingwebhookconfigurations.admissionregistration.k8s.io",
         ];
         assert_eq!(resources(&server, "--namespaced=false --verbs=get"), cluster);
         assert_eq!(
