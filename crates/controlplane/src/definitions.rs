@@ -17,7 +17,7 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 31] = [
+const FILES: [(&str, &str); 33] = [
     file!("namespaces"),
     file!("configmaps"),
     file!("secrets"),
@@ -47,6 +47,8 @@ const FILES: [(&str, &str); 31] = [
     file!("validatingadmissionpolicybindings"),
     file!("mutatingadmissionpolicies"),
     file!("mutatingadmissionpolicybindings"),
+    file!("flowschemas"),
+    file!("prioritylevelconfigurations"),
     file!("externalnames"),
     file!("dataplaneservices"),
     file!("datasources"),
@@ -232,6 +234,8 @@ mod tests {
                 "admissionregistration.k8s.io/validatingadmissionpolicybindings",
                 "admissionregistration.k8s.io/mutatingadmissionpolicies",
                 "admissionregistration.k8s.io/mutatingadmissionpolicybindings",
+                "flowcontrol.apiserver.k8s.io/flowschemas",
+                "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations",
                 "service.grafana.app/externalnames",
                 "aggregation.grafana.app/dataplaneservices",
                 "datasource.detectviz.io/datasources",

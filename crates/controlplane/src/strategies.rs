@@ -74,12 +74,14 @@ impl Strategies {
             ("aggregation.grafana.app", "dataplaneservices") => {
                 Arc::new(dataplaneservices::DataPlaneServices)
             }
-            ("admissionregistration.k8s.io", _) => Arc::new(unserved::Unserved::of(resource)),
             ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
             ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
             _ => {
                 let review = || self.reviewers.of(group, resource);
-                battery(group, resource).or_else(review).unwrap_or_else(|| Arc::new(Plain))
+                let unserved =
+                    || Some(Arc::new(unserved::Unserved::of(group, resource)?) as Arc<dyn Strategy>);
+                let known = battery(group, resource).or_else(review).or_else(unserved);
+                known.unwrap_or_else(|| Arc::new(Plain))
             }
         }
     }

@@ -228,12 +228,7 @@ fn flow_limits(limits: &LimitOptions) -> FlowLimits {
 
 /// Starts the controllers of the built-in groups. Of several servers on one etcd each runs them all: they only repeat what
 /// another one did. What holds a Lease for them belongs here.
-pub(super) fn controllers(
-    parts: &Parts,
-    aggregator: &Configured,
-    dataplane: &Configured,
-    auth: &Auth,
-) {
+pub(super) fn controllers(parts: &Parts, aggregator: &Configured, dataplane: &Configured, auth: &Auth) {
     let obstacle = |runner: &Configured| runner.runner.as_ref().err().copied();
     let obstacles = Obstacles { aggregator: obstacle(aggregator), dataplane: obstacle(dataplane) };
     let (context, loopback, wanted) = (&parts.context, parts.loopback(), &parts.options.controllers);

@@ -1,6 +1,6 @@
 //! Kinds that are there to be listed and watched, and of which no object is taken: an extension API server built for
-//! Kubernetes refuses every write until it knows that there are no webhooks and no policies, and nothing here would run
-//! them.
+//! Kubernetes refuses every write until it knows that there are no webhooks and no policies, and is not ready until it knows
+//! of no flow schemas. Nothing here would do what they say.
 
 use detectviz_api::Cause;
 use detectviz_server::strategy::Strategy;
@@ -13,12 +13,20 @@ use super::causes::forbidden;
 pub(super) enum Unserved {
     Webhooks,
     Policies,
+    Flows,
 }
 
 impl Unserved {
-    /// The kind of `resource` of `admissionregistration.k8s.io`.
-    pub(super) fn of(resource: &str) -> Self {
-        if resource.ends_with("webhookconfigurations") { Self::Webhooks } else { Self::Policies }
+    /// What objects of `resource` in `group` would ask for.
+    pub(super) fn of(group: &str, resource: &str) -> Option<Self> {
+        match group {
+            "flowcontrol.apiserver.k8s.io" => Some(Self::Flows),
+            "admissionregistration.k8s.io" if resource.ends_with("webhookconfigurations") => {
+                Some(Self::Webhooks)
+            }
+            "admissionregistration.k8s.io" => Some(Self::Policies),
+            _ => None,
+        }
     }
 }
 
@@ -27,6 +35,7 @@ impl Strategy for Unserved {
         vec![match self {
             Self::Webhooks => forbidden("webhooks", "this server calls no admission webhooks"),
             Self::Policies => forbidden("spec", "this server evaluates no admission policies"),
+            Self::Flows => forbidden("spec", "this server bounds requests by its options alone"),
         }]
     }
 }
@@ -38,12 +47,26 @@ mod tests {
 
     #[test]
     fn whoever_asks_for_webhooks_or_policies_is_told_that_there_are_none() {
-        for (resource, expected) in [
-            ("mutatingwebhookconfigurations", "webhooks: Forbidden: this server calls no admission webhooks"),
-            ("validatingadmissionpolicies", "spec: Forbidden: this server evaluates no admission policies"),
-            ("mutatingadmissionpolicybindings", "spec: Forbidden: this server evaluates no admission policies"),
+        let (admission, flow) = ("admissionregistration.k8s.io", "flowcontrol.apiserver.k8s.io");
+        for (group, resource, expected) in [
+            (
+                admission,
+                "mutatingwebhookconfigurations",
+                "webhooks: Forbidden: this server calls no admission webhooks",
+            ),
+            (
+                admission,
+                "validatingadmissionpolicies",
+                "spec: Forbidden: this server evaluates no admission policies",
+            ),
+            (
+                admission,
+                "mutatingadmissionpolicybindings",
+                "spec: Forbidden: this server evaluates no admission policies",
+            ),
+            (flow, "flowschemas", "spec: Forbidden: this server bounds requests by its options alone"),
         ] {
-            let faults = strategy("admissionregistration.k8s.io", resource).validate(&json!({}));
+            let faults = strategy(group, resource).validate(&json!({}));
             assert_eq!(read(&faults), [expected]);
         }
     }
