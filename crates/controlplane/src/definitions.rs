@@ -17,7 +17,7 @@ macro_rules! file {
 }
 
 /// Every definition, in the order in which groups, and resources in them, are installed.
-const FILES: [(&str, &str); 25] = [
+const FILES: [(&str, &str); 33] = [
     file!("namespaces"),
     file!("configmaps"),
     file!("secrets"),
@@ -40,6 +40,15 @@ const FILES: [(&str, &str); 25] = [
     file!("localsubjectaccessreviews"),
     file!("selfsubjectaccessreviews"),
     file!("selfsubjectrulesreviews"),
+    // Extension API servers watch these; see `strategies/unserved.rs`.
+    file!("mutatingwebhookconfigurations"),
+    file!("validatingwebhookconfigurations"),
+    file!("validatingadmissionpolicies"),
+    file!("validatingadmissionpolicybindings"),
+    file!("mutatingadmissionpolicies"),
+    file!("mutatingadmissionpolicybindings"),
+    file!("flowschemas"),
+    file!("prioritylevelconfigurations"),
     file!("externalnames"),
     file!("dataplaneservices"),
     file!("datasources"),
@@ -219,6 +228,14 @@ mod tests {
                 "authorization.k8s.io/localsubjectaccessreviews",
                 "authorization.k8s.io/selfsubjectaccessreviews",
                 "authorization.k8s.io/selfsubjectrulesreviews",
+                "admissionregistration.k8s.io/mutatingwebhookconfigurations",
+                "admissionregistration.k8s.io/validatingwebhookconfigurations",
+                "admissionregistration.k8s.io/validatingadmissionpolicies",
+                "admissionregistration.k8s.io/validatingadmissionpolicybindings",
+                "admissionregistration.k8s.io/mutatingadmissionpolicies",
+                "admissionregistration.k8s.io/mutatingadmissionpolicybindings",
+                "flowcontrol.apiserver.k8s.io/flowschemas",
+                "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations",
                 "service.grafana.app/externalnames",
                 "aggregation.grafana.app/dataplaneservices",
                 "datasource.detectviz.io/datasources",

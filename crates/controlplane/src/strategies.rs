@@ -31,6 +31,7 @@ mod secrets;
 mod selectors;
 mod serviceaccounts;
 mod services;
+mod unserved;
 mod workloads;
 
 pub use reviews::Reviewers;
@@ -77,7 +78,10 @@ impl Strategies {
             ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
             _ => {
                 let review = || self.reviewers.of(group, resource);
-                battery(group, resource).or_else(review).unwrap_or_else(|| Arc::new(Plain))
+                let unserved =
+                    || Some(Arc::new(unserved::Unserved::of(group, resource)?) as Arc<dyn Strategy>);
+                let known = battery(group, resource).or_else(review).or_else(unserved);
+                known.unwrap_or_else(|| Arc::new(Plain))
             }
         }
     }

@@ -13,7 +13,7 @@ const REVIEWS: [&str; 6] = [
     "tokenreviews.authentication.k8s.io",
 ];
 
-const STORED: [&str; 19] = [
+const STORED: [&str; 27] = [
     "apiservices.apiregistration.k8s.io",
     "configmaps",
     "dataplaneservices.aggregation.grafana.app",
@@ -23,16 +23,24 @@ const STORED: [&str; 19] = [
     "events",
     "events.events.k8s.io",
     "externalnames.service.grafana.app",
+    "flowschemas.flowcontrol.apiserver.k8s.io",
     "leases.coordination.k8s.io",
     "limitranges",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
     "namespaces",
     "nodes",
     "pods",
     "podtemplates",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
     "resourcequotas",
     "secrets",
     "serviceaccounts",
     "services",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
 ];
 
 #[test]
@@ -60,6 +68,7 @@ fn discovery_lists_resources_with_short_names_and_versions() {
         }
         let versions = server.kubectl("api-versions").ok();
         let expected = [
+            "admissionregistration.k8s.io/v1",
             "aggregation.grafana.app/v0alpha1",
             "apiregistration.k8s.io/v1",
             "authentication.k8s.io/v1",
@@ -68,6 +77,10 @@ fn discovery_lists_resources_with_short_names_and_versions() {
             "datasource.detectviz.io/v0alpha1",
             "discovery.k8s.io/v1",
             "events.k8s.io/v1",
+            "flowcontrol.apiserver.k8s.io/v1",
+            "flowcontrol.apiserver.k8s.io/v1beta1",
+            "flowcontrol.apiserver.k8s.io/v1beta2",
+            "flowcontrol.apiserver.k8s.io/v1beta3",
             "service.grafana.app/v0alpha1",
             "v1",
         ];
@@ -97,8 +110,16 @@ fn resources_are_filtered_by_what_discovery_says_of_them() {
         let cluster = [
             "apiservices.apiregistration.k8s.io",
             "dataplaneservices.aggregation.grafana.app",
+            "flowschemas.flowcontrol.apiserver.k8s.io",
+            "mutatingadmissionpolicies.admissionregistration.k8s.io",
+            "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+            "mutatingwebhookconfigurations.admissionregistration.k8s.io",
             "namespaces",
             "nodes",
+            "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+            "validatingadmissionpolicies.admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+            "validatingwebhookconfigurations.admissionregistration.k8s.io",
         ];
         assert_eq!(resources(&server, "--namespaced=false --verbs=get"), cluster);
         assert_eq!(
