@@ -32,6 +32,9 @@ struct Cli {
     /// The checkout, for data and reports
     #[arg(long, default_value = ".")]
     root: PathBuf,
+    /// The enterprise edition, where a scenario is about its runners [default: --server-bin]
+    #[arg(long, value_name = "PATH")]
+    enterprise_bin: Option<PathBuf>,
 }
 
 /// Tells the person what goes on.
@@ -74,12 +77,16 @@ fn start(cli: &Cli) -> anyhow::Result<()> {
 async fn measure(cli: &Cli) -> anyhow::Result<Report> {
     let options = &cli.options;
     let root = std::fs::canonicalize(&cli.root).context("find the checkout")?;
-    let binary = options.server_bin.clone().unwrap_or_else(|| root.join("target/dist/oss/detectviz"));
-    let binary = std::fs::canonicalize(&binary).with_context(|| format!("find {}", binary.display()))?;
+    let find = |path: &Path| std::fs::canonicalize(path).with_context(|| format!("find {}", path.display()));
+    let built = || root.join("target/dist/oss/detectviz");
+    let [given, other] = [&options.server_bin, &cli.enterprise_bin].map(Option::as_ref);
+    // Each stands in for the other, since one scenario alone needs only one.
+    let binary = find(&given.or(other).cloned().unwrap_or_else(built))?;
+    let enterprise = other.map_or(Ok(binary.clone()), |path| find(path))?;
     let server = version(&binary)?;
     let before = Load::now();
     let scale = Scale::of(options);
-    let bench = Bench::new(scale, binary, &root.join("target/bench"))?;
+    let bench = Bench::new(scale, binary, enterprise, &root.join("target/bench"))?;
     let machine = Machine::look(bench.folder())?;
     let (mut figures, mut failures) = (Vec::new(), Vec::new());
     let all = Scenario::value_variants();

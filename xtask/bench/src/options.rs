@@ -17,6 +17,8 @@ pub(crate) enum Scenario {
     Managed,
     /// Gets a second, and CPU a get, beside etcd's range of one key and nginx's static file
     Gets,
+    /// Gets through the aggregator of 1 KiB and 1 MiB, and memory of connections and streams, beside nginx as reverse proxy
+    Proxy,
     /// A list of 10,000 objects, whole, in pages and to a slow reader: time and memory
     List,
     /// 1,000 watchers at 50 events a second each: lag, CPU, and memory a watcher and a connection
