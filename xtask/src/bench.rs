@@ -67,6 +67,7 @@ fn words(options: &options::Options) -> Vec<String> {
     for scenario in &options.only {
         words.push(format!("--only={}", scenario.name()));
     }
+    words.extend(options.case.iter().map(|case| format!("--case={case}")));
     if options.quick {
         words.push("--quick".to_owned());
     }
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn options_that_are_handed_on_mean_the_same() {
-        let given = ["bench", "--only=gets,list", "--quick", "--rounds=3", "--json=a.json"];
+        let given = ["bench", "--only=gets,list", "--case=1 KiB", "--quick", "--rounds=3", "--json=a.json"];
         let first = Cli::parse_from(given).args.options;
         let handed = words(&first);
         let again = Cli::parse_from(std::iter::once("bench".to_owned()).chain(handed)).args.options;

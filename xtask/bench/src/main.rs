@@ -18,7 +18,7 @@ use clap::{Parser, ValueEnum as _};
 
 use crate::options::{Options, Scenario};
 use crate::report::{Load, Machine, Report};
-use crate::scenario::{Bench, Scale};
+use crate::scenario::Bench;
 
 /// How many clients fill a server at once.
 pub(crate) const FILLERS: usize = 32;
@@ -85,8 +85,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<Report> {
     let enterprise = other.map_or(Ok(binary.clone()), |path| find(path))?;
     let server = version(&binary)?;
     let before = Load::now();
-    let scale = Scale::of(options);
-    let bench = Bench::new(scale, binary, enterprise, &root.join("target/bench"))?;
+    let bench = Bench::new(options, binary, enterprise, &root.join("target/bench"))?;
     let machine = Machine::look(bench.folder())?;
     let (mut figures, mut failures) = (Vec::new(), Vec::new());
     let all = Scenario::value_variants();
@@ -101,7 +100,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<Report> {
         date: Report::now()?,
         server,
         peers: std::iter::once(peer::etcd_version()?).chain(peer::nginx_version()).collect(),
-        rounds: scale.rounds,
+        rounds: bench.scale.rounds,
         quick: options.quick,
         machine,
         load: [before, Load::now()],

@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Measure only these scenarios, separated by commas; the report is printed and not filed
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
     pub(crate) only: Vec<Scenario>,
+    /// Of scenarios with many cases, measure only those whose name has this text, such as "1 KiB, HTTP/2"
+    #[arg(long, value_name = "TEXT", requires = "only")]
+    pub(crate) case: Option<String>,
     /// Measure little and shortly, to see that everything works; the figures mean nothing and are not filed
     #[arg(long)]
     pub(crate) quick: bool,

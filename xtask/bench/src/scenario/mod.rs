@@ -78,6 +78,8 @@ pub(crate) struct Bench {
     pub(crate) binary: PathBuf,
     /// The same with its runners, for what the aggregator does.
     pub(crate) enterprise: PathBuf,
+    /// What the names of cases must have, if anything.
+    case: Option<String>,
     folder: TempDir,
 }
 
@@ -87,14 +89,19 @@ impl Bench {
     /// # Errors
     /// When there can be no folder.
     pub(crate) fn new(
-        scale: Scale,
+        options: &Options,
         binary: PathBuf,
         enterprise: PathBuf,
         place: &Path,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(place).with_context(|| format!("create {}", place.display()))?;
         let folder = TempDir::with_prefix_in("bench-", place).context("make a folder for data")?;
-        Ok(Self { scale, binary, enterprise, folder })
+        Ok(Self { scale: Scale::of(options), binary, enterprise, case: options.case.clone(), folder })
+    }
+
+    /// Whether a case of this name is to be measured.
+    fn wants(&self, name: &str) -> bool {
+        self.case.as_deref().is_none_or(|case| name.contains(case))
     }
 
     /// Where data is.

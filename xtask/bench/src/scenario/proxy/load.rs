@@ -3,30 +3,22 @@
 use http::Method;
 use http_body_util::BodyExt as _;
 
-use crate::load::{Client, Connection, Protocol, Target};
+use crate::load::{Client, Connection};
 use crate::peer::Backend;
 
-/// A client on a connection of its own.
+/// A client with a connection.
 pub(super) struct Reader {
-    connection: Connection,
-    path: String,
-    size: usize,
+    pub(super) connection: Connection,
+    pub(super) path: String,
+    /// The bytes that there are to read.
+    pub(super) size: usize,
 }
 
 impl Reader {
     /// Clients that read the object of `size` bytes.
-    ///
-    /// # Errors
-    /// When a connection is not accepted.
-    pub(super) async fn clients(
-        target: &Target,
-        protocol: Protocol,
-        size: usize,
-        count: usize,
-    ) -> anyhow::Result<Vec<Self>> {
-        let connections = target.connections(protocol, count).await?;
+    pub(super) fn clients(connections: Vec<Connection>, size: usize) -> Vec<Self> {
         let client = |connection| Self { connection, path: Backend::object(size), size };
-        Ok(connections.into_iter().map(client).collect())
+        connections.into_iter().map(client).collect()
     }
 }
 

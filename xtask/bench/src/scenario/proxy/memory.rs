@@ -27,9 +27,13 @@ struct Costs {
 }
 
 pub(super) async fn run(bench: &Bench, protocol: Protocol) -> anyhow::Result<Vec<Figure>> {
+    let what = format!("memory of connections over {}", protocol.name());
+    if !bench.wants(&what) {
+        return Ok(Vec::new());
+    }
     let (mut ours, mut nginx) = (Costs::default(), Costs::default());
     for round in 1..=bench.scale.rounds.min(3) {
-        crate::progress(&format!("memory of connections over {}, round {round}", protocol.name()));
+        crate::progress(&format!("{what}, round {round}"));
         let name = format!("memory-{}-{round}", protocol.name().replace('/', "-"));
         let contest = Contest::prepare(bench, &name).await?;
         let count = bench.scale.proxied;

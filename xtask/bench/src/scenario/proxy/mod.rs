@@ -12,7 +12,7 @@ use http::Method;
 use self::load::Reader;
 use super::Bench;
 use super::rounds::{Compete, Contestant, count, interleave};
-use crate::load::{Client as _, Credentials, Protocol};
+use crate::load::{Client as _, Credentials, Protocol, Target};
 use crate::peer::{Backend, Nginx, Proxy};
 use crate::report::Figure;
 use crate::server::Server;
@@ -22,6 +22,8 @@ const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 const BODIES: [(usize, &str); 2] = [(1024, "1 KiB"), (1024 * 1024, "1 MiB")];
 /// Clients, with a connection each.
 const CONNECTIONS: [usize; 3] = [1, 32, 256];
+/// Clients on one connection.
+const STREAMS: usize = 32;
 /// How long the backend may take to become available.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,14 +40,52 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         figures.extend(memory::run(bench, protocol).await?);
     }
     let contest = Contest::prepare(bench, "load").await?;
-    for protocol in PROTOCOLS {
-        for body in BODIES {
-            for connections in CONNECTIONS {
-                figures.extend(contest.gets(bench, protocol, body, connections).await?);
-            }
-        }
+    for case in Case::all().filter(|case| bench.wants(&case.name())) {
+        figures.extend(contest.gets(bench, case).await?);
     }
     Ok(figures)
+}
+
+/// Who reads what.
+#[derive(Clone, Copy)]
+struct Case {
+    protocol: Protocol,
+    body: (usize, &'static str),
+    clients: usize,
+    /// Whether all clients share one connection, as goroutines over one client-go do.
+    shared: bool,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Self> {
+        let of = |protocol, body| {
+            let apart =
+                CONNECTIONS.into_iter().map(move |clients| Self { protocol, body, clients, shared: false });
+            let shared = Self { protocol, body, clients: STREAMS, shared: true };
+            apart.chain((protocol == Protocol::Http2).then_some(shared))
+        };
+        PROTOCOLS
+            .into_iter()
+            .flat_map(move |protocol| BODIES.into_iter().flat_map(move |body| of(protocol, body)))
+    }
+
+    fn name(self) -> String {
+        let clients = if self.shared {
+            format!("{} on one connection", count(self.clients, "stream"))
+        } else {
+            count(self.clients, "connection")
+        };
+        format!("proxied get of {}, {}, {clients}", self.body.1, self.protocol.name())
+    }
+
+    async fn clients(self, target: &Target) -> anyhow::Result<Vec<Reader>> {
+        let connections = if self.shared {
+            target.streams(self.clients).await?
+        } else {
+            target.connections(self.protocol, self.clients).await?
+        };
+        Ok(Reader::clients(connections, self.body.0))
+    }
 }
 
 impl Contest {
@@ -70,21 +110,14 @@ impl Contest {
         Ok(Self { server, nginx, _backend: backend })
     }
 
-    async fn gets(
-        &self,
-        bench: &Bench,
-        protocol: Protocol,
-        (size, size_name): (usize, &str),
-        connections: usize,
-    ) -> anyhow::Result<Vec<Figure>> {
-        let what =
-            format!("proxied get of {size_name}, {}, {}", protocol.name(), count(connections, "connection"));
+    async fn gets(&self, bench: &Bench, case: Case) -> anyhow::Result<Vec<Figure>> {
+        let what = case.name();
         crate::progress(&what);
-        let clients = Reader::clients(&self.server.target, protocol, size, connections).await?;
+        let clients = case.clients(&self.server.target).await?;
         let mut ours = Contestant { process: &self.server.process, clients };
         let mut nginx = None;
         if let Some(peer) = &self.nginx {
-            let clients = Reader::clients(&peer.target, protocol, size, connections).await?;
+            let clients = case.clients(&peer.target).await?;
             nginx = Some(Contestant { process: &peer.process, clients });
         }
         let mut peers: Vec<(&'static str, &mut dyn Compete)> = Vec::new();
@@ -108,9 +141,9 @@ async fn register(server: &Server, backend: &Backend) -> anyhow::Result<()> {
         connection.fetch(Method::POST, path, Some(object.to_string().into())).await?;
     }
     let (size, _) = BODIES[0];
-    let mut reader = Reader::clients(&server.target, Protocol::Http2, size, 1).await?;
+    let mut reader = Reader { connection, path: Backend::object(size), size };
     let began = Instant::now();
-    while let Err(fault) = reader[0].call().await {
+    while let Err(fault) = reader.call().await {
         if began.elapsed() > PATIENCE {
             return Err(fault.context("wait until the backend is available"));
         }
