@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -39,12 +40,16 @@ pub(crate) struct Backend {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     certificates: Certificates,
+    bodies: Bodies,
     _serving: JoinSet<()>,
 }
 
-/// The bodies that it has, by the name of the object.
+/// The bodies that it has, by the path of the object, and how many were asked for.
 #[derive(Clone)]
-struct Bodies(Arc<Vec<(String, Bytes)>>);
+struct Bodies {
+    objects: Arc<Vec<(String, Bytes)>>,
+    served: Arc<AtomicU64>,
+}
 
 impl Backend {
     /// Starts it with objects of these sizes, for clients whose certificates `client_ca` signed.
@@ -57,15 +62,21 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen as a backend")?;
         let address = listener.local_addr().context("listen as a backend")?;
         let object = |size: &usize| (format!("{COLLECTION}/{}", name(*size)), vec![b'x'; *size].into());
-        let bodies = Bodies(Arc::new(sizes.iter().map(object).collect()));
+        let objects = Arc::new(sizes.iter().map(object).collect());
+        let bodies = Bodies { objects, served: Arc::default() };
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, acceptor, bodies));
-        Ok(Self { address, certificates, _serving: serving })
+        serving.spawn(accept(listener, acceptor, bodies.clone()));
+        Ok(Self { address, certificates, bodies, _serving: serving })
     }
 
     /// The file of the CA that signed its certificate, which is for [`BACKEND`].
     pub(crate) fn ca(&self) -> std::path::PathBuf {
         self.certificates.file("ca.crt")
+    }
+
+    /// How many objects were asked for so far: an answer that did not come from here is no proxy's work.
+    pub(crate) fn served(&self) -> u64 {
+        self.bodies.served.load(Ordering::Relaxed)
     }
 
     /// The path of the object of this size.
@@ -160,7 +171,8 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, bodies: Bodies) {
 impl Bodies {
     fn answer(&self, request: &Request<Incoming>) -> Response<RequestBody> {
         let path = request.uri().path();
-        let object = self.0.iter().find(|(name, _)| name == path).map(|(_, body)| body.clone());
+        let object = self.objects.iter().find(|(name, _)| name == path).map(|(_, body)| body.clone());
+        self.served.fetch_add(u64::from(object.is_some()), Ordering::Relaxed);
         let body = match path {
             _ if object.is_some() => RequestBody::whole(object),
             COLLECTION => RequestBody::open(Bytes::from_static(EVENT.as_bytes())),

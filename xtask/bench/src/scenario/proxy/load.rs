@@ -1,5 +1,8 @@
 //! A client that reads one object again and again, and counts its bytes instead of keeping them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::Method;
 use http_body_util::BodyExt as _;
 
@@ -8,17 +11,16 @@ use crate::peer::Backend;
 
 /// A client with a connection.
 pub(super) struct Reader {
-    pub(super) connection: Connection,
-    pub(super) path: String,
-    /// The bytes that there are to read.
-    pub(super) size: usize,
+    connection: Connection,
+    path: String,
+    size: usize,
+    answers: Arc<AtomicU64>,
 }
 
 impl Reader {
-    /// Clients that read the object of `size` bytes.
-    pub(super) fn clients(connections: Vec<Connection>, size: usize) -> Vec<Self> {
-        let client = |connection| Self { connection, path: Backend::object(size), size };
-        connections.into_iter().map(client).collect()
+    /// A client that reads the object of `size` bytes, and counts whole answers in `answers`.
+    pub(super) fn new(connection: Connection, size: usize, answers: &Arc<AtomicU64>) -> Self {
+        Self { connection, path: Backend::object(size), size, answers: Arc::clone(answers) }
     }
 }
 
@@ -30,6 +32,7 @@ impl Client for Reader {
             read += frame?.data_ref().map_or(0, bytes::Bytes::len);
         }
         anyhow::ensure!(read == self.size, "{} has {read} bytes", self.path);
+        self.answers.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

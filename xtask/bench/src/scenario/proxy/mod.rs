@@ -1,9 +1,14 @@
 //! The aggregator beside nginx as a reverse proxy, both from TLS to TLS in front of one backend. As many workers each:
 //! worker threads of ours, worker processes of nginx, one a core. Ours knows who asks, and whether they may, each time.
+//!
+//! With one connection, time and CPU depend on where the kernel puts the threads: on one core a request takes a fifth of
+//! what it takes when every step wakes another. Both contestants see both; compare such figures by their spread.
 
 mod load;
 mod memory;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -31,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Contest {
     server: Server,
     nginx: Option<Nginx>,
-    _backend: Backend,
+    backend: Backend,
 }
 
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
@@ -78,13 +83,14 @@ impl Case {
         format!("proxied get of {}, {}, {clients}", self.body.1, self.protocol.name())
     }
 
-    async fn clients(self, target: &Target) -> anyhow::Result<Vec<Reader>> {
+    async fn clients(self, target: &Target, answers: &Arc<AtomicU64>) -> anyhow::Result<Vec<Reader>> {
         let connections = if self.shared {
             target.streams(self.clients).await?
         } else {
             target.connections(self.protocol, self.clients).await?
         };
-        Ok(Reader::clients(connections, self.body.0))
+        let reader = |connection| Reader::new(connection, self.body.0, answers);
+        Ok(connections.into_iter().map(reader).collect())
     }
 }
 
@@ -107,22 +113,25 @@ impl Contest {
             credentials: Credentials::clone(&server.target.credentials),
         };
         let nginx = Nginx::start_proxy(&folder.join("nginx"), &proxy).await?;
-        Ok(Self { server, nginx, _backend: backend })
+        Ok(Self { server, nginx, backend })
     }
 
     async fn gets(&self, bench: &Bench, case: Case) -> anyhow::Result<Vec<Figure>> {
         let what = case.name();
         crate::progress(&what);
-        let clients = case.clients(&self.server.target).await?;
+        let (served, answers) = (self.backend.served(), Arc::default());
+        let clients = case.clients(&self.server.target, &answers).await?;
         let mut ours = Contestant { process: &self.server.process, clients };
         let mut nginx = None;
         if let Some(peer) = &self.nginx {
-            let clients = case.clients(&peer.target).await?;
+            let clients = case.clients(&peer.target, &answers).await?;
             nginx = Some(Contestant { process: &peer.process, clients });
         }
         let mut peers: Vec<(&'static str, &mut dyn Compete)> = Vec::new();
         peers.extend(nginx.as_mut().map(|nginx| ("nginx", nginx as &mut dyn Compete)));
         let outcome = interleave(bench.scale, &mut ours, &mut peers).await?;
+        let (served, answers) = (self.backend.served() - served, answers.load(Ordering::Relaxed));
+        anyhow::ensure!(served >= answers, "{what}: of {answers} answers {served} are the backend's");
         let rate = Figure::higher(format!("{what}: rate"), "1/s").aim_peer("nginx");
         let mut figures = vec![
             outcome.figure(Figure::lower(format!("{what}: CPU of one"), "µs"), |round| round.cpu),
@@ -141,7 +150,7 @@ async fn register(server: &Server, backend: &Backend) -> anyhow::Result<()> {
         connection.fetch(Method::POST, path, Some(object.to_string().into())).await?;
     }
     let (size, _) = BODIES[0];
-    let mut reader = Reader { connection, path: Backend::object(size), size };
+    let mut reader = Reader::new(connection, size, &Arc::default());
     let began = Instant::now();
     while let Err(fault) = reader.call().await {
         if began.elapsed() > PATIENCE {
