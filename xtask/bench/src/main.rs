@@ -18,7 +18,7 @@ use clap::{Parser, ValueEnum as _};
 
 use crate::options::{Options, Scenario};
 use crate::report::{Load, Machine, Report};
-use crate::scenario::{Bench, Scale};
+use crate::scenario::Bench;
 
 /// How many clients fill a server at once.
 pub(crate) const FILLERS: usize = 32;
@@ -32,6 +32,9 @@ struct Cli {
     /// The checkout, for data and reports
     #[arg(long, default_value = ".")]
     root: PathBuf,
+    /// The enterprise edition, where a scenario is about its runners [default: --server-bin]
+    #[arg(long, value_name = "PATH")]
+    enterprise_bin: Option<PathBuf>,
 }
 
 /// Tells the person what goes on.
@@ -74,12 +77,15 @@ fn start(cli: &Cli) -> anyhow::Result<()> {
 async fn measure(cli: &Cli) -> anyhow::Result<Report> {
     let options = &cli.options;
     let root = std::fs::canonicalize(&cli.root).context("find the checkout")?;
-    let binary = options.server_bin.clone().unwrap_or_else(|| root.join("target/dist/oss/detectviz"));
-    let binary = std::fs::canonicalize(&binary).with_context(|| format!("find {}", binary.display()))?;
+    let find = |path: &Path| std::fs::canonicalize(path).with_context(|| format!("find {}", path.display()));
+    let built = || root.join("target/dist/oss/detectviz");
+    let [given, other] = [&options.server_bin, &cli.enterprise_bin].map(Option::as_ref);
+    // Each stands in for the other, since one scenario alone needs only one.
+    let binary = find(&given.or(other).cloned().unwrap_or_else(built))?;
+    let enterprise = other.map_or(Ok(binary.clone()), |path| find(path))?;
     let server = version(&binary)?;
     let before = Load::now();
-    let scale = Scale::of(options);
-    let bench = Bench::new(scale, binary, &root.join("target/bench"))?;
+    let bench = Bench::new(options, binary, enterprise, &root.join("target/bench"))?;
     let machine = Machine::look(bench.folder())?;
     let (mut figures, mut failures) = (Vec::new(), Vec::new());
     let all = Scenario::value_variants();
@@ -94,7 +100,7 @@ async fn measure(cli: &Cli) -> anyhow::Result<Report> {
         date: Report::now()?,
         server,
         peers: std::iter::once(peer::etcd_version()?).chain(peer::nginx_version()).collect(),
-        rounds: scale.rounds,
+        rounds: bench.scale.rounds,
         quick: options.quick,
         machine,
         load: [before, Load::now()],

@@ -17,6 +17,8 @@ pub(crate) enum Scenario {
     Managed,
     /// Gets a second, and CPU a get, beside etcd's range of one key and nginx's static file
     Gets,
+    /// Gets through the aggregator of 1 KiB and 1 MiB, and memory of connections and streams, beside nginx as reverse proxy
+    Proxy,
     /// A list of 10,000 objects, whole, in pages and to a slow reader: time and memory
     List,
     /// 1,000 watchers at 50 events a second each: lag, CPU, and memory a watcher and a connection
@@ -40,6 +42,9 @@ pub(crate) struct Options {
     /// Measure only these scenarios, separated by commas; the report is printed and not filed
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO")]
     pub(crate) only: Vec<Scenario>,
+    /// Of scenarios with many cases, measure only those whose name has this text, such as "1 KiB, HTTP/2"
+    #[arg(long, value_name = "TEXT", requires = "only")]
+    pub(crate) case: Option<String>,
     /// Measure little and shortly, to see that everything works; the figures mean nothing and are not filed
     #[arg(long)]
     pub(crate) quick: bool,

@@ -85,15 +85,28 @@ impl Process {
     /// # Errors
     /// When the process has ended.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let all: Vec<Stat> = processes()?.collect();
-        let mut family = vec![self.id];
-        let mut ticks = None;
-        while let Some(id) = family.pop() {
-            family.extend(all.iter().filter(|stat| stat.parent == id).map(|stat| stat.id));
-            let own = all.iter().find(|stat| stat.id == id);
-            ticks = own.map(|stat| stat.ticks + ticks.unwrap_or(0)).or(ticks);
+        Ok(TICK * self.family()?.iter().map(|stat| stat.ticks).sum::<u32>())
+    }
+
+    /// The anonymous memory now, of the process and its descendants, in bytes.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub(crate) fn anonymous(&self) -> anyhow::Result<f64> {
+        let of = |stat: &Stat| memory(stat.id).map(|memory| memory.anonymous);
+        self.family()?.iter().map(of).sum()
+    }
+
+    /// The process and its descendants.
+    fn family(&self) -> anyhow::Result<Vec<Stat>> {
+        let (mut family, mut others): (Vec<_>, Vec<_>) = processes()?.partition(|stat| stat.id == self.id);
+        anyhow::ensure!(!family.is_empty(), "find the process {}", self.id);
+        let mut next = 0;
+        while let Some(id) = family.get(next).map(|stat| stat.id) {
+            family.extend(others.extract_if(.., |stat| stat.parent == id));
+            next += 1;
         }
-        ticks.map(|ticks| TICK * ticks).with_context(|| format!("find the process {}", self.id))
+        Ok(family)
     }
 
     /// The memory now.
@@ -101,9 +114,7 @@ impl Process {
     /// # Errors
     /// When the process has ended.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
-        let path = format!("/proc/{}/status", self.id);
-        let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        Memory::parse(&status).with_context(|| format!("understand {path}"))
+        memory(self.id)
     }
 
     /// Forgets how high the memory was.
@@ -119,6 +130,12 @@ impl Process {
         let lines: Vec<_> = log.lines().rev().take(5).collect();
         format!("its log ends:\n{}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
     }
+}
+
+fn memory(id: u32) -> anyhow::Result<Memory> {
+    let path = format!("/proc/{id}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    Memory::parse(&status).with_context(|| format!("understand {path}"))
 }
 
 impl Memory {

@@ -23,6 +23,7 @@ pub(crate) struct Server {
     pub(crate) target: Target,
     /// From the call that starts it to the line that says that it is ready.
     pub(crate) start: Duration,
+    folder: PathBuf,
 }
 
 impl Server {
@@ -31,11 +32,19 @@ impl Server {
     /// # Errors
     /// When it ends before.
     pub(crate) async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, folder, &[]).await
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) async fn start_with(binary: &Path, folder: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let data = folder.join("data");
         let mut command = Command::new(binary);
         command.env_clear().env("HOME", folder).current_dir(folder).arg("serve");
-        command.args(["--secure-port", "0", "--data-dir"]).arg(&data);
+        command.args(["--secure-port", "0", "--data-dir"]).arg(&data).args(arguments);
         let began = Instant::now();
         let mut process = Process::start(command, &folder.join("detectviz.log"))?;
         let url = process.line("ready https://").await?;
@@ -43,7 +52,7 @@ impl Server {
         let address: SocketAddr = url.parse().with_context(|| format!("use the address {url:?}"))?;
         let file = |name: &str| -> PathBuf { data.join("pki").join(name) };
         let credentials = Credentials::load(&file("serving-ca.crt"), &file("admin.crt"), &file("admin.key"))?;
-        Ok(Self { process, target: Target { address, credentials }, start })
+        Ok(Self { process, target: Target { address, credentials }, start, folder: folder.to_owned() })
     }
 
     /// Makes `namespace` and `count` objects in it.
@@ -54,6 +63,11 @@ impl Server {
         self.namespace(namespace).await?;
         let clients = Creator::clients(&self.target, namespace, "filled", crate::FILLERS).await?;
         crate::load::fill(clients, count).await
+    }
+
+    /// A file of its keys and certificates.
+    pub(crate) fn pki(&self, name: &str) -> PathBuf {
+        self.folder.join("data/pki").join(name)
     }
 
     /// Makes a namespace.

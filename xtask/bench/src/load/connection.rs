@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use anyhow::{Context as _, bail};
@@ -62,11 +63,11 @@ pub(crate) struct Target {
     pub(crate) credentials: Credentials,
 }
 
-/// A connection that is kept alive; closed when dropped.
+/// A connection that is kept alive; closed when dropped, by the last one who shares it.
 pub(crate) struct Connection {
     sender: Sender,
     origin: String,
-    _driver: JoinSet<hyper::Result<()>>,
+    driver: Arc<JoinSet<hyper::Result<()>>>,
 }
 
 enum Sender {
@@ -105,8 +106,23 @@ impl Target {
         Ok(Connection {
             sender,
             origin: format!("https://localhost:{}", self.address.port()),
-            _driver: driver,
+            driver: Arc::new(driver),
         })
+    }
+
+    /// Opens one HTTP/2 connection, which many share.
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub(crate) async fn streams(&self, count: usize) -> anyhow::Result<Vec<Connection>> {
+        let first = self.connect(Protocol::Http2).await?;
+        let Sender::Http2(sender) = &first.sender else { bail!("HTTP/1.1 has no streams") };
+        let share = |_| Connection {
+            sender: Sender::Http2(sender.clone()),
+            origin: first.origin.clone(),
+            driver: Arc::clone(&first.driver),
+        };
+        Ok((0..count).map(share).collect())
     }
 
     /// Opens many connections, one after another.

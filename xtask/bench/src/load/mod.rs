@@ -7,7 +7,7 @@ mod tls;
 
 pub(crate) use connection::{Connection, Protocol, RequestBody, Target};
 pub(crate) use histogram::Histogram;
-pub(crate) use tls::Credentials;
+pub(crate) use tls::{Credentials, provider};
 
 use std::time::{Duration, Instant};
 

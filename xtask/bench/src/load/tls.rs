@@ -5,11 +5,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::Protocol;
+
+/// One cipher suite, so that nobody is faster by the choice of another.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    let suites = vec![aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384];
+    Arc::new(CryptoProvider { cipher_suites: suites, ..aws_lc_rs::default_provider() })
+}
 
 /// Whom to trust, and who we are.
 #[derive(Clone)]
@@ -27,8 +34,7 @@ impl Credentials {
         let mut roots = RootCertStore::empty();
         roots.add(read(ca)?).context("trust the server's CA")?;
         let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("read {}", key.display()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(vec![read(certificate)?], key)

@@ -10,6 +10,9 @@ use rcgen::{
 
 use crate::load::Credentials;
 
+/// What a proxy calls its backend: the name of a Service.
+pub(crate) const BACKEND: &str = "bench.default.svc";
+
 /// The files of a peer's certificates.
 pub(super) struct Certificates {
     folder: PathBuf,
@@ -37,7 +40,7 @@ impl Certificates {
         name: &str,
         usage: ExtendedKeyUsagePurpose,
     ) -> anyhow::Result<()> {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), BACKEND.to_owned()];
         let mut params = CertificateParams::new(names).context("name a certificate")?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -1,12 +1,15 @@
-//! What others reach on the same machine in the same run: etcd as a store, nginx as the floor of serving bytes.
+//! What others reach on the same machine in the same run: etcd as a store, nginx as the floor of serving and of
+//! passing on bytes.
 
+mod backend;
 mod certificates;
 mod etcd;
 mod grpc;
 mod nginx;
 
+pub(crate) use backend::Backend;
 pub(crate) use etcd::{Etcd, Putter, Ranger, etcd_binary, etcd_version};
-pub(crate) use nginx::{Nginx, nginx_version};
+pub(crate) use nginx::{Nginx, Proxy, nginx_version};
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -1,5 +1,9 @@
 //! nginx with static files: what it costs on this machine to serve the same bytes without knowing anything of them.
 
+mod proxy;
+
+pub(crate) use proxy::Proxy;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -48,16 +52,33 @@ impl Nginx {
             std::fs::write(root.join(name), content).with_context(|| format!("write {name}"))?;
         }
         let [address] = super::free_addresses()?;
+        let text = configuration(folder, &certificates, &address.to_string());
+        let target = Target { address, credentials: certificates.credentials()? };
+        Self::launch(&binary, folder, &text, target).await.map(Some)
+    }
+
+    /// Starts it as a reverse proxy; `None` when it is not installed.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub(crate) async fn start_proxy(folder: &Path, proxy: &Proxy) -> anyhow::Result<Option<Self>> {
+        let Some(binary) = binary() else { return Ok(None) };
+        std::fs::create_dir_all(folder).context("make the folder of nginx")?;
+        let [address] = super::free_addresses()?;
+        let text = proxy.configuration(folder, address);
+        let target = Target { address, credentials: proxy.credentials.clone() };
+        Self::launch(&binary, folder, &text, target).await.map(Some)
+    }
+
+    async fn launch(binary: &Path, folder: &Path, text: &str, target: Target) -> anyhow::Result<Self> {
         let config = folder.join("nginx.conf");
-        std::fs::write(&config, configuration(folder, &certificates, &address.to_string()))
-            .context("write the configuration of nginx")?;
+        std::fs::write(&config, text).context("write the configuration of nginx")?;
         let mut command = Command::new(binary);
         command.arg("-p").arg(folder).arg("-c").arg(&config).args(["-e", "stderr"]);
         let process = Process::start(command, &folder.join("nginx.log"))?;
-        let target = Target { address, credentials: certificates.credentials()? };
         let mut own = Self { process, target };
         own.listens().await?;
-        Ok(Some(own))
+        Ok(own)
     }
 
     async fn listens(&mut self) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ mod footprint;
 mod gets;
 mod list;
 mod managed;
+mod proxy;
 mod restart;
 mod rounds;
 mod watch;
@@ -36,6 +37,8 @@ pub(crate) struct Scale {
     pub(crate) watchers: (usize, usize),
     /// Objects that a restarted server has.
     pub(crate) kept: u64,
+    /// Connections through a proxy whose memory is looked at.
+    pub(crate) proxied: usize,
 }
 
 impl Scale {
@@ -47,6 +50,7 @@ impl Scale {
         page: 500,
         watchers: (10, 100),
         kept: 100_000,
+        proxied: 1_000,
     };
     /// Only to see that everything works.
     const QUICK: Self = Self {
@@ -56,6 +60,7 @@ impl Scale {
         page: 128,
         watchers: (2, 10),
         kept: 2_048,
+        proxied: 100,
     };
 
     /// What the options ask for.
@@ -71,6 +76,10 @@ pub(crate) struct Bench {
     pub(crate) scale: Scale,
     /// The server under test.
     pub(crate) binary: PathBuf,
+    /// The same with its runners, for what the aggregator does.
+    pub(crate) enterprise: PathBuf,
+    /// What the names of cases must have, if anything.
+    case: Option<String>,
     folder: TempDir,
 }
 
@@ -79,10 +88,20 @@ impl Bench {
     ///
     /// # Errors
     /// When there can be no folder.
-    pub(crate) fn new(scale: Scale, binary: PathBuf, place: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        options: &Options,
+        binary: PathBuf,
+        enterprise: PathBuf,
+        place: &Path,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(place).with_context(|| format!("create {}", place.display()))?;
         let folder = TempDir::with_prefix_in("bench-", place).context("make a folder for data")?;
-        Ok(Self { scale, binary, folder })
+        Ok(Self { scale: Scale::of(options), binary, enterprise, case: options.case.clone(), folder })
+    }
+
+    /// Whether a case of this name is to be measured.
+    fn wants(&self, name: &str) -> bool {
+        self.case.as_deref().is_none_or(|case| name.contains(case))
     }
 
     /// Where data is.
@@ -101,6 +120,7 @@ impl Bench {
             Scenario::Apply => changes::run_apply(self).await,
             Scenario::Managed => managed::run(self).await,
             Scenario::Gets => gets::run(self).await,
+            Scenario::Proxy => proxy::run(self).await,
             Scenario::List => list::run(self).await,
             Scenario::Watch => watch::run(self).await,
             Scenario::Restart => restart::run(self).await,
