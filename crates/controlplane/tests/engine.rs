@@ -68,7 +68,7 @@ impl Server {
         let link = Link::new(Arc::new(resources), Arc::new(End));
         let server = Arc::new(Self { link, cache, context });
         let metrics = Metrics::default();
-        let upkeep = Upkeep { service_account: true, root_ca: Some("PEM".to_owned()) };
+        let upkeep = Upkeep { service_account: true, root_ca: Some("PEM".to_owned()), trust: None };
         start_controllers(&server.context, &server.client(), &catalog, obstacles, &upkeep, &metrics);
         server
     }
