@@ -90,6 +90,7 @@ impl Connector {
         let too_late = || io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
         handshake
             .unwrap_or_else(|_| Err(too_late()))
+            .map_err(tls::explain::explain)
             .map_err(|source| TransportError::Tls { target: self.address.clone(), source: Arc::new(source) })
     }
 

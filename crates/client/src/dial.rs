@@ -2,12 +2,17 @@
 //! second time could give another answer (DNS rebinding).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::policy::{DialPolicy, Refused};
 use crate::stream::Socket;
@@ -15,6 +20,10 @@ use crate::target::Address;
 
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
+/// How long an address may take to answer before the next one is tried beside it (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+/// How long a connection may be silent before the other side is asked for a sign of life, and between such questions.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -55,55 +64,69 @@ pub enum DialError {
     },
 }
 
-/// Opens TCP connections, as far as the policy allows. Cheap to clone.
+/// Opens connections, as far as the policy allows. Cheap to clone.
 #[derive(Clone)]
 pub struct Dialer {
     policy: Arc<DialPolicy>,
+    resolver: Arc<dyn Resolve>,
     limit: Duration,
 }
 
 impl Dialer {
     /// A dialer that gives up after `limit`, name resolution included.
     pub fn new(policy: Arc<DialPolicy>, limit: Duration) -> Self {
-        Self { policy, limit }
+        Self { policy, resolver: Arc::new(SystemResolver), limit }
+    }
+
+    /// The same dialer with another source of addresses.
+    #[must_use]
+    pub fn with_resolver(self, resolver: Arc<dyn Resolve>) -> Self {
+        Self { resolver, ..self }
     }
 
     /// Connects to `address`.
     pub(crate) async fn open(&self, address: &Address) -> Result<Socket, DialError> {
         match address {
-            Address::Tcp { host, port } => Ok(Socket::Tcp(self.connect(host, *port).await?)),
-            Address::Unix(path) => {
-                let opened = timeout(self.limit, UnixStream::connect(path)).await;
-                let too_late =
-                    |_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody takes the connection"));
-                let fail = |source| DialError::Connect { address: address.to_string(), source };
-                Ok(Socket::Unix(opened.unwrap_or_else(too_late).map_err(fail)?))
-            }
+            Address::Tcp { host, port } => self.connect(host, *port).await.map(Socket::Tcp),
+            Address::Unix(path) => self.connect_unix(path).await.map(Socket::Unix),
         }
     }
 
-    /// Connects to `host` (a name, or an address with or without brackets), trying its addresses in the
-    /// resolver's order.
+    /// Connects to `host` (a name, or an address with or without brackets). Its addresses are tried in the resolver's
+    /// order, the two families in turn, each a little after the one before it unless that one has failed (RFC 8305).
     ///
     /// # Errors
     /// [`DialError`]; an address that is refused is skipped as long as the name has another one.
     pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
-        let deadline = Instant::now() + self.limit;
-        let too_late = || DialError::Timeout { host: host.to_owned(), port, after: self.limit };
-        let resolved = timeout_at(deadline, resolve(host, port)).await.map_err(|_| too_late())??;
-        let addresses = self.allowed(host, &resolved)?;
-        let mut last = too_late();
-        for (index, address) in addresses.iter().enumerate() {
-            let share = (deadline - Instant::now()) / (addresses.len() - index) as u32;
-            match timeout(share, open(*address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(source)) => {
-                    last = DialError::Connect { address: address.to_string(), source };
-                }
-                Err(_) => last = too_late(),
-            }
+        let connect = async {
+            let addresses = self.allowed(host, &self.resolve(host, port).await?)?;
+            race(&in_turn(addresses)).await
+        };
+        let too_late = |_| Err(DialError::Timeout { host: host.to_owned(), port, after: self.limit });
+        timeout(self.limit, connect).await.unwrap_or_else(too_late)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> Result<UnixStream, DialError> {
+        let address = || Address::Unix(path.to_owned()).to_string();
+        self.policy.check_socket(path).map_err(|source| DialError::Refused { host: address(), source })?;
+        let opened = timeout(self.limit, UnixStream::connect(path)).await;
+        let too_late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody takes the connection"));
+        opened.unwrap_or_else(too_late).map_err(|source| DialError::Connect { address: address(), source })
+    }
+
+    /// The addresses of `host`; at least one, at most [`MAX_ADDRESSES`].
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+        let fail = |source| DialError::Resolve { host: host.to_owned(), source };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        Err(last)
+        let mut found = self.resolver.resolve(bare, port).await.map_err(fail)?;
+        if found.is_empty() {
+            return Err(fail(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+        }
+        found.truncate(MAX_ADDRESSES);
+        Ok(found)
     }
 
     fn allowed(&self, host: &str, resolved: &[SocketAddr]) -> Result<Vec<SocketAddr>, DialError> {
@@ -121,101 +144,83 @@ impl Dialer {
     }
 }
 
-/// The addresses of `host`; at least one, at most [`MAX_ADDRESSES`].
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-    let fail = |source| DialError::Resolve { host: host.to_owned(), source };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let found: Vec<_> = lookup_host((bare, port)).await.map_err(fail)?.take(MAX_ADDRESSES).collect();
-    if found.is_empty() {
-        return Err(fail(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+/// Tells what addresses a name has. Asked once for each connection, and what it says is what is judged and dialled: no
+/// answer is kept, so that a change is followed with the next connection.
+#[async_trait]
+pub trait Resolve: Send + Sync {
+    /// The addresses of `host`, best first.
+    ///
+    /// # Errors
+    /// What the source says.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// What this machine says: its hosts file, then its name servers.
+struct SystemResolver;
+
+#[async_trait]
+impl Resolve for SystemResolver {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((host, port)).await?.collect())
     }
-    Ok(found)
+}
+
+/// The first family's addresses and the other's in turn.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv4) else { return addresses };
+    let (preferred, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first);
+    let (mut other, mut turned) = (other.into_iter(), Vec::new());
+    for address in preferred {
+        turned.push(address);
+        turned.extend(other.next());
+    }
+    turned.extend(other);
+    turned
+}
+
+/// The first connection that any of the addresses gives.
+async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
+    let mut left = addresses.iter();
+    let mut tries = FuturesUnordered::new();
+    let mut last = None;
+    loop {
+        if let Some(address) = left.next() {
+            tries.push(open(*address));
+        }
+        let patience =
+            async { if left.len() > 0 { sleep(HEAD_START).await } else { std::future::pending().await } };
+        tokio::select! {
+            tried = tries.next() => match tried {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(why)) => last = Some(why),
+                None => return Err(last.unwrap_or_else(nothing_to_dial)),
+            },
+            () = patience => {}
+        }
+    }
+}
+
+fn nothing_to_dial() -> DialError {
+    let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    DialError::Connect { address: String::new(), source }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that dials; the policy has passed the address")]
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+async fn open(address: SocketAddr) -> Result<TcpStream, DialError> {
+    let fail = |source| DialError::Connect { address: address.to_string(), source };
+    let stream = TcpStream::connect(address).await.map_err(fail)?;
+    stream.set_nodelay(true).map_err(fail)?;
+    keep_alive(&stream).map_err(|why| fail(why.into()))?;
     Ok(stream)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::{TcpListener, TcpSocket};
-
-    const LIMIT: Duration = Duration::from_secs(20);
-
-    fn dialer(policy: &Arc<DialPolicy>) -> Dialer {
-        Dialer::new(policy.clone(), LIMIT)
-    }
-
-    #[tokio::test]
-    async fn our_own_listener_is_not_dialled_by_any_name() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let policy = Arc::new(DialPolicy::new());
-        dialer(&policy).connect("127.0.0.1", port).await.unwrap();
-
-        policy.deny_listener(listener.local_addr().unwrap());
-        for host in [
-            "127.0.0.1",
-            "localhost",
-            "LOCALHOST",
-            "::1",
-            "[::1]",
-            "::ffff:127.0.0.1",
-            "[::ffff:7f00:1]",
-            "0.0.0.0",
-            "::",
-            "127.1",
-            "0x7f000001",
-            "2130706433",
-        ] {
-            let error = dialer(&policy).connect(host, port).await.unwrap_err();
-            assert!(matches!(error, DialError::Refused { .. }), "{host}: {error:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn each_failure_is_told_apart() {
-        let policy = Arc::new(DialPolicy::new());
-        let free = {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            listener.local_addr().unwrap().port()
-        };
-        let error = dialer(&policy).connect("127.0.0.1", free).await.unwrap_err();
-        assert!(matches!(error, DialError::Connect { .. }), "{error:?}");
-        let error = dialer(&policy).connect("not a host name", 1).await.unwrap_err();
-        assert!(matches!(error, DialError::Resolve { .. }), "{error:?}");
-        let error = dialer(&policy).connect("169.254.169.254", 80).await.unwrap_err();
-        assert!(matches!(error, DialError::Refused { source: Refused::LinkLocal(_), .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_backend_that_does_not_answer_is_given_up() {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let full = socket.listen(1).unwrap();
-        let port = full.local_addr().unwrap().port();
-        let dialer = Dialer::new(Arc::new(DialPolicy::new()), Duration::from_millis(50));
-        let mut waiting = Vec::new();
-        let error = loop {
-            match dialer.connect("127.0.0.1", port).await {
-                Ok(stream) => waiting.push(stream),
-                Err(error) => break error,
-            }
-            assert!(waiting.len() < 4096, "the accept queue must fill up");
-        };
-        assert!(matches!(error, DialError::Timeout { .. }), "{error:?}");
-    }
-
-    #[test]
-    fn a_refused_address_is_skipped_while_there_is_another() {
-        let dialer = dialer(&Arc::new(DialPolicy::new()));
-        let [good, bad]: [SocketAddr; 2] =
-            ["192.0.2.1:80".parse().unwrap(), "169.254.1.1:80".parse().unwrap()];
-        assert_eq!(dialer.allowed("a", &[bad, good]).unwrap(), [good]);
-        assert!(dialer.allowed("a", &[bad, bad]).is_err());
-    }
+/// Has the system ask a silent backend for a sign of life, so that a watch does not wait for one that is gone.
+fn keep_alive(stream: &TcpStream) -> Result<(), rustix::io::Errno> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE)
 }
+
+#[cfg(test)]
+mod tests;

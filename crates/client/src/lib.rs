@@ -15,7 +15,7 @@ mod target;
 pub mod tls;
 pub mod transport;
 
-pub use dial::{DialError, Dialer};
+pub use dial::{DialError, Dialer, Resolve};
 pub use grpc::GrpcOptions;
 pub use policy::{DialPolicy, Refused};
 pub use target::{Address, Target, TargetError};

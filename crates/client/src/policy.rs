@@ -1,14 +1,17 @@
 //! May we dial this address? A backend's address comes from an API object, so whoever may write the object would
 //! otherwise choose what the server, with its network position and its credentials, connects to.
 //!
-//! Loopback and private addresses are allowed: backends beside the server are the common case. What can never be a
+//! Loopback and private addresses are allowed unless the option `egress.deny` names them: backends beside the server are the common case. What can never be a
 //! backend is refused, and so is the server itself, since a request that came back would arrive with our own
 //! identity, and go round for ever.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use detectviz_core::options::Network;
 
 /// Where clouds serve a machine its credentials, as far as these lie outside the link-local ranges.
 const METADATA: [IpAddr; 4] = [
@@ -36,6 +39,12 @@ pub enum Refused {
     /// A group of machines, or all of them.
     #[error("{0} is a multicast or broadcast address")]
     Multicast(SocketAddr),
+    /// In a network of the option `egress.deny`.
+    #[error("{0} is in {1}, which the option egress.deny refuses")]
+    Denied(SocketAddr, Network),
+    /// A unix socket that this server listens on.
+    #[error("it is this server's own socket")]
+    OwnSocket,
 }
 
 /// What may be dialled. Shared as an `Arc` by everything that dials; the listeners become known only when they
@@ -43,6 +52,8 @@ pub enum Refused {
 #[derive(Default)]
 pub struct DialPolicy {
     listeners: ArcSwap<Vec<SocketAddr>>,
+    sockets: ArcSwap<Vec<PathBuf>>,
+    denied: ArcSwap<Vec<Network>>,
 }
 
 impl DialPolicy {
@@ -54,11 +65,17 @@ impl DialPolicy {
     /// Refuses our own listener from now on. A wildcard address covers every address of this machine at that port;
     /// a loopback address covers the whole loopback of both families, since names like `localhost` mean all of it.
     pub fn deny_listener(&self, bound: SocketAddr) {
-        self.listeners.rcu(|listeners| {
-            let mut listeners = Vec::clone(listeners);
-            listeners.push(bound);
-            Arc::new(listeners)
-        });
+        add(&self.listeners, bound);
+    }
+
+    /// Refuses our own unix socket from now on, under whatever path.
+    pub fn deny_socket(&self, path: PathBuf) {
+        add(&self.sockets, path);
+    }
+
+    /// Refuses these networks from now on, and no longer those that it was told before.
+    pub fn deny_networks(&self, networks: Vec<Network>) {
+        self.denied.store(Arc::new(networks));
     }
 
     /// Whether `address` may be dialled. It must be the address that is then dialled, not a name: a name may mean
@@ -67,9 +84,18 @@ impl DialPolicy {
     /// # Errors
     /// [`Refused`] with the reason.
     pub fn check(&self, address: SocketAddr) -> Result<(), Refused> {
-        let ip = effective(address.ip());
+        let ip = address.ip().to_canonical();
+        self.judge(address, ip)?;
+        carried(ip).map_or(Ok(()), |inner| self.judge(address, IpAddr::V4(inner)))
+    }
+
+    /// Whether `address` may be dialled, as far as it ends at `ip`.
+    fn judge(&self, address: SocketAddr, ip: IpAddr) -> Result<(), Refused> {
         if let Some(refused) = never_a_backend(ip) {
             return Err(refused(address));
+        }
+        if let Some(network) = self.denied.load().iter().find(|network| network.contains(ip)) {
+            return Err(Refused::Denied(address, *network));
         }
         let target = SocketAddr::new(ip, address.port());
         if self.listeners.load().iter().any(|listener| is_own(*listener, target)) {
@@ -77,6 +103,25 @@ impl DialPolicy {
         }
         Ok(())
     }
+
+    /// Whether the unix socket at `path` may be dialled.
+    ///
+    /// # Errors
+    /// [`Refused::OwnSocket`].
+    pub fn check_socket(&self, path: &Path) -> Result<(), Refused> {
+        // Files are told apart by what they are: links and mounts give one of them many paths.
+        let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+        let is_own = |own: &PathBuf| own == path || file(own).is_some_and(|own| file(path) == Some(own));
+        if self.sockets.load().iter().any(is_own) { Err(Refused::OwnSocket) } else { Ok(()) }
+    }
+}
+
+fn add<T: Clone>(list: &ArcSwap<Vec<T>>, item: T) {
+    list.rcu(|list| {
+        let mut list = Vec::clone(list);
+        list.push(item.clone());
+        Arc::new(list)
+    });
 }
 
 fn never_a_backend(ip: IpAddr) -> Option<fn(SocketAddr) -> Refused> {
@@ -93,23 +138,28 @@ fn never_a_backend(ip: IpAddr) -> Option<fn(SocketAddr) -> Refused> {
     }
 }
 
-/// The address that a connection ends at: IPv4 hidden in IPv6 by mapping (`::ffff:0:0/96`) or by the well-known
-/// NAT64 prefix (`64:ff9b::/96`, RFC 6052) is judged as the IPv4 address that it is.
-fn effective(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => match v6.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-            }
-            _ => IpAddr::V6(v6),
-        },
-        v4 => v4,
-    }
+/// The IPv4 address that an IPv6 address carries, where routers or hosts translate or tunnel: a connection may end at
+/// either, so both are judged. (Mapped addresses, `::ffff:0:0/96`, *are* IPv4 and never get here.)
+fn carried(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let [.., high, low] = ip.segments();
+    let last = (u32::from(high) << 16) | u32::from(low);
+    let carried = match ip.segments() {
+        // `::a.b.c.d`, deprecated by RFC 4291 but still tunnelled by systems that are told to.
+        [0, 0, 0, 0, 0, 0, ..] if last > 1 => last,
+        // NAT64: the well-known prefix of RFC 6052, and the local ones of RFC 8215.
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] => last,
+        // 6to4, RFC 3056.
+        [0x2002, high, low, ..] => (u32::from(high) << 16) | u32::from(low),
+        // Teredo, RFC 4380: the client's address, inverted.
+        [0x2001, 0, ..] => !last,
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(carried))
 }
 
 fn is_own(listener: SocketAddr, target: SocketAddr) -> bool {
-    let (own, ip) = (effective(listener.ip()), target.ip());
+    let (own, ip) = (listener.ip().to_canonical(), target.ip());
     listener.port() == target.port()
         && (own == ip
             || (own.is_loopback() && ip.is_loopback())
@@ -123,96 +173,4 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    type Case = (&'static str, fn(SocketAddr) -> Refused);
-
-    fn address(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn what_can_never_be_a_backend_is_refused() {
-        let policy = DialPolicy::new();
-        let cases: [Case; 18] = [
-            ("0.0.0.0:80", Refused::Unspecified),
-            ("0.1.2.3:80", Refused::Unspecified),
-            ("[::]:80", Refused::Unspecified),
-            ("[::ffff:0.0.0.0]:80", Refused::Unspecified),
-            ("169.254.169.254:80", Refused::LinkLocal),
-            ("169.254.0.1:443", Refused::LinkLocal),
-            ("[::ffff:169.254.169.254]:80", Refused::LinkLocal),
-            ("[64:ff9b::a9fe:a9fe]:80", Refused::LinkLocal),
-            ("[fe80::1]:80", Refused::LinkLocal),
-            ("[febf::1]:80", Refused::LinkLocal),
-            ("[fd00:ec2::254]:80", Refused::Metadata),
-            ("[fd20:ce::254]:80", Refused::Metadata),
-            ("168.63.129.16:80", Refused::Metadata),
-            ("100.100.100.200:80", Refused::Metadata),
-            ("224.0.0.1:80", Refused::Multicast),
-            ("239.255.255.255:80", Refused::Multicast),
-            ("255.255.255.255:80", Refused::Multicast),
-            ("[ff02::1]:80", Refused::Multicast),
-        ];
-        for (text, refused) in cases {
-            assert_eq!(policy.check(address(text)), Err(refused(address(text))));
-        }
-    }
-
-    #[test]
-    fn machines_are_allowed_beside_us_too() {
-        let policy = DialPolicy::new();
-        for text in
-            ["127.0.0.1:80", "[::1]:80", "10.0.0.1:80", "192.168.1.1:80", "[fd00::1]:80", "192.0.2.1:80"]
-        {
-            assert_eq!(policy.check(address(text)), Ok(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn our_own_listener_is_refused_under_every_address_it_has() {
-        let cases: [(&str, &[&str], &[&str]); 4] = [
-            (
-                "127.0.0.1:6443",
-                &["127.0.0.1:6443", "127.8.8.8:6443", "[::1]:6443", "[::ffff:127.0.0.1]:6443"],
-                &["127.0.0.1:6444", "192.0.2.1:6443"],
-            ),
-            (
-                "0.0.0.0:6443",
-                &["127.0.0.1:6443", "[::1]:6443", "[64:ff9b::7f00:1]:6443"],
-                &["127.0.0.1:443", "192.0.2.1:6443"],
-            ),
-            (
-                "[::]:6443",
-                &["127.0.0.1:6443", "[::1]:6443"],
-                &["[::1]:443", "192.0.2.1:6443", "[2001:db8::1]:6443"],
-            ),
-            (
-                "192.0.2.1:6443",
-                &["192.0.2.1:6443", "[::ffff:192.0.2.1]:6443"],
-                &["127.0.0.1:6443", "192.0.2.2:6443"],
-            ),
-        ];
-        for (listener, refused, allowed) in cases {
-            let policy = DialPolicy::new();
-            policy.deny_listener(address(listener));
-            for text in refused {
-                let expected = Err(Refused::OwnListener(address(text)));
-                assert_eq!(policy.check(address(text)), expected, "{listener}");
-            }
-            for text in allowed {
-                assert_eq!(policy.check(address(text)), Ok(()), "{listener}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_listener_is_remembered() {
-        let policy = DialPolicy::new();
-        policy.deny_listener(address("127.0.0.1:1"));
-        policy.deny_listener(address("127.0.0.1:2"));
-        assert!(policy.check(address("127.0.0.1:1")).is_err());
-        assert!(policy.check(address("127.0.0.1:2")).is_err());
-    }
-}
+mod tests;

@@ -1,16 +1,24 @@
 //! How a backend proves who it is to us, and we to it. Trust is explicit: a CA bundle, given roots, or a stated
 //! refusal to check; there is no fall back to whatever the machine trusts.
 
+mod cache;
+pub(crate) mod explain;
 mod insecure;
+mod trust;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+
+use cache::Cache;
 
 /// A certificate chain and its key, by which we prove who we are to a backend that asks.
 pub struct ClientIdentity {
@@ -84,22 +92,19 @@ impl TlsOptions {
     /// # Errors
     /// [`TlsError`] when the options contradict each other, or a certificate cannot be read.
     pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = provider();
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("the provider has cipher suites for TLS 1.2 and 1.3");
         let builder = match self.trusted(&provider)? {
             Trust::Roots(roots) => builder.with_root_certificates(roots),
-            Trust::Anyone(verifier) => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-            }
+            Trust::Those(verifier) => builder.dangerous().with_custom_certificate_verifier(verifier),
         };
-        let config = match &self.client_identity {
+        let mut config = match &self.client_identity {
             None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-                .map_err(TlsError::Identity)?,
+            Some(identity) => builder.with_client_cert_resolver(Signer::of(identity, &provider)?),
         };
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(config)
     }
 
@@ -112,11 +117,13 @@ impl TlsOptions {
         ServerName::try_from(name.clone()).map_err(|source| TlsError::ServerName { name, source })
     }
 
-    fn trusted(&self, provider: &CryptoProvider) -> Result<Trust, TlsError> {
+    fn trusted(&self, provider: &Arc<CryptoProvider>) -> Result<Trust, TlsError> {
         match (&self.ca_bundle_pem, &self.roots) {
             (Some(_), _) if self.insecure_skip_verify => Err(TlsError::Contradiction),
-            (Some(bundle), _) => Ok(Trust::Roots(Arc::new(read_bundle(bundle)?))),
-            _ if self.insecure_skip_verify => Ok(Trust::Anyone(insecure::AnyServer::new(provider))),
+            (Some(pem), _) => {
+                Ok(Trust::Those(BUNDLES.get(pem.clone(), || trust::Bundle::read(pem, provider))?))
+            }
+            _ if self.insecure_skip_verify => Ok(Trust::Those(Arc::new(insecure::AnyServer::new(provider)))),
             (None, Some(roots)) => Ok(Trust::Roots(roots.clone())),
             (None, None) => Err(TlsError::NoTrust),
         }
@@ -125,7 +132,47 @@ impl TlsOptions {
 
 enum Trust {
     Roots(Arc<RootCertStore>),
-    Anyone(insecure::AnyServer),
+    Those(Arc<dyn ServerCertVerifier>),
+}
+
+/// How many sessions of one backend may be resumed: each saves a handshake its signatures.
+const SESSIONS: usize = 16;
+
+/// Bundles in use, by their text.
+static BUNDLES: Cache<Bytes, trust::Bundle> = Cache::new();
+/// Identities in use, by where they are: each keeps its own from being another's place.
+static SIGNERS: Cache<usize, Signer> = Cache::new();
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
+}
+
+/// An identity whose key was read.
+#[derive(Debug)]
+struct Signer {
+    inner: SingleCertAndKey,
+    _identity: Arc<ClientIdentity>,
+}
+
+impl Signer {
+    fn of(identity: &Arc<ClientIdentity>, provider: &CryptoProvider) -> Result<Arc<Self>, TlsError> {
+        SIGNERS.get(Arc::as_ptr(identity).addr(), || {
+            let key = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider);
+            let inner = SingleCertAndKey::from(key.map_err(TlsError::Identity)?);
+            Ok(Self { inner, _identity: identity.clone() })
+        })
+    }
+}
+
+impl ResolvesClientCert for Signer {
+    fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        ResolvesClientCert::resolve(&self.inner, hints, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// Reads a CA bundle. A certificate that cannot be read fails the whole bundle, since dropping it would turn a
@@ -178,6 +225,18 @@ mod tests {
         assert!(matches!(with_bundle(cut).client_config(), Err(TlsError::Pem(_))));
         let hollow = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(matches!(with_bundle(hollow).client_config(), Err(TlsError::Bundle { position: 1, .. })));
+    }
+
+    #[test]
+    fn equal_bundles_are_read_once() {
+        let key = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let options = || TlsOptions { ca_bundle_pem: Some(Bytes::from(key.cert.pem())), ..options() };
+        let [Trust::Those(first), Trust::Those(second)] =
+            [options(), options()].map(|options| options.trusted(&provider()).unwrap())
+        else {
+            panic!("a bundle is a verifier")
+        };
+        assert!(Arc::ptr_eq(&first, &second));
     }
 
     #[test]

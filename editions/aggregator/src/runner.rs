@@ -37,6 +37,7 @@ impl Runner {
     fn shared(&self, setup: Setup, remote_services: RemoteServices) -> Shared {
         let policy = DialPolicy::new();
         policy.deny_listener(setup.listener);
+        policy.deny_networks(setup.options.egress.deny.clone());
         let dialer = Dialer::new(Arc::new(policy), TransportOptions::default().connect_timeout);
         Shared {
             routes: Arc::default(),

@@ -44,20 +44,30 @@ fn ca(name: &str) -> Ca {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn leaf(
-    ca: &Ca,
-    name: &str,
-    usage: ExtendedKeyUsagePurpose,
-) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-    let key = KeyPair::generate().unwrap();
+type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn leaf_params(name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.extended_key_usages = vec![usage];
+    params
+}
+
+fn leaf(ca: &Ca, name: &str, usage: ExtendedKeyUsagePurpose) -> Shown {
+    signed(ca, &leaf_params(name, usage))
+}
+
+fn signed(ca: &Ca, params: &CertificateParams) -> Shown {
+    let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, ca).unwrap();
     (vec![certificate.into()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
 }
 
 fn server_config(serving: &Ca, clients: &Ca) -> rustls::ServerConfig {
+    showing(leaf(serving, "backend.test", ExtendedKeyUsagePurpose::ServerAuth), clients)
+}
+
+fn showing((chain, key): Shown, clients: &Ca) -> rustls::ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(clients.der().clone()).unwrap();
@@ -65,7 +75,6 @@ fn server_config(serving: &Ca, clients: &Ca) -> rustls::ServerConfig {
         .allow_unauthenticated()
         .build()
         .unwrap();
-    let (chain, key) = leaf(serving, "backend.test", ExtendedKeyUsagePurpose::ServerAuth);
     rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -78,6 +87,8 @@ fn server_config(serving: &Ca, clients: &Ca) -> rustls::ServerConfig {
 struct Server {
     address: SocketAddr,
     accepted: Arc<AtomicUsize>,
+    /// Handshakes that went on from an earlier one.
+    resumed: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -86,22 +97,27 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, accepted) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let (acceptor, count) = (tls.map(|tls| TlsAcceptor::from(Arc::new(tls))), accepted.clone());
+        let resumed = Arc::<AtomicUsize>::default();
+        let again = resumed.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                let acceptor = acceptor.clone();
+                let (acceptor, again) = (acceptor.clone(), again.clone());
                 connections.spawn(async move {
                     let Some(acceptor) = acceptor else { return serve(tcp, 0).await };
                     let Ok(stream) = acceptor.accept(tcp).await else { return };
                     let shown = stream.get_ref().1.peer_certificates().map_or(0, <[_]>::len);
+                    if stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
+                        again.fetch_add(1, Ordering::SeqCst);
+                    }
                     serve(stream, shown).await;
                 });
             }
         });
-        Self { address, accepted, _tasks: tasks }
+        Self { address, accepted, resumed, _tasks: tasks }
     }
 
     fn transport(&self, tls: Option<TlsOptions>) -> Transport {

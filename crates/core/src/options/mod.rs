@@ -4,11 +4,13 @@
 //! Every mistake is reported at once, with its origin.
 
 pub mod controllers;
+mod egress;
 mod etcd;
 mod load;
 mod table;
 
 pub use controllers::Controllers;
+pub use egress::{EgressOptions, Network};
 pub use etcd::{EtcdEndpoint, EtcdOptions};
 pub use load::{Fault, Faults, Flag, Loaded, Sources, Value};
 pub use table::{OptionSpec, TABLE};
@@ -73,6 +75,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Bounds on requests.
     pub limits: LimitOptions,
+    /// Outgoing connections.
+    pub egress: EgressOptions,
     /// The aggregator of API servers.
     pub aggregator: AggregatorOptions,
     /// The aggregator of plugins.

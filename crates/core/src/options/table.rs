@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AggregatorOptions, AuthOptions, Controllers, DataplaneOptions, EtcdOptions, EventOptions, LimitOptions,
-    LogFormat, LogOptions, Options, StorageKind, TlsOptions, controllers, etcd,
+    AggregatorOptions, AuthOptions, Controllers, DataplaneOptions, EgressOptions, EtcdOptions, EventOptions,
+    LimitOptions, LogFormat, LogOptions, Options, StorageKind, TlsOptions, controllers, egress, etcd,
 };
 use crate::toggles::Toggles;
 
@@ -129,6 +129,14 @@ pub const TABLE: &[OptionSpec] = &[
         allowed: "a whole number of seconds from 1 to 600",
         help: "how long a plugin may take to start",
         set: |o, text| seconds(text, 1..=600, &mut o.dataplane.start_timeout),
+    },
+    OptionSpec {
+        key: "egress.deny",
+        default: "",
+        allowed: "networks such as 10.0.0.0/8 or fd00::/8, or addresses, joined by commas; empty for none",
+        help: "what no API object may make the server connect to, beside link-local addresses, cloud metadata services \
+               and the server itself, which are always refused; addresses in these options are exempt",
+        set: |o, text| egress::networks(text, &mut o.egress.deny),
     },
     OptionSpec {
         key: "etcd.ca_file",
@@ -312,6 +320,7 @@ impl Default for Options {
             auth: AuthOptions::default(),
             tls: TlsOptions::default(),
             limits: LimitOptions::default(),
+            egress: EgressOptions::default(),
             aggregator: AggregatorOptions::default(),
             dataplane: DataplaneOptions::default(),
             toggles: Toggles::default(),
