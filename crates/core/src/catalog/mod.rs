@@ -15,6 +15,7 @@ pub use document::Document;
 pub use snapshot::Snapshot;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use detectviz_api::GroupVersion;
 use published::Published;
 use serde_json::Value;
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// The OpenAPI v3 document of a group-version, made when it is first asked for.
-pub type OpenApi = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
+pub type OpenApi = Arc<dyn Fn() -> Bytes + Send + Sync>;
 
 /// One served group-version.
 #[derive(Clone)]
@@ -83,8 +84,9 @@ impl Catalog {
         let gv = entry.group_version.clone();
         self.edit(|entries| match entries.get(&gv) {
             Some(have) if have.entry.owner != entry.owner => Err(Taken(gv.clone())),
-            _ => {
-                entries.insert(gv.clone(), Arc::new(Published::new(entry)));
+            have => {
+                let published = Published::new(entry, have.map(Arc::as_ref));
+                entries.insert(gv.clone(), Arc::new(published));
                 Ok(())
             }
         })
