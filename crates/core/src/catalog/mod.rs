@@ -9,6 +9,7 @@ mod published;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use aggregated::DiscoveryVersion;
 pub use document::Document;
@@ -21,6 +22,7 @@ use published::Published;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use written::Written;
 
 /// The OpenAPI v3 document of a group-version, made when it is first asked for.
 pub type OpenApi = Arc<dyn Fn() -> Bytes + Send + Sync>;
@@ -58,6 +60,7 @@ pub struct Catalog {
     snapshot: ArcSwap<Snapshot>,
     change: Mutex<()>,
     generation: watch::Sender<u64>,
+    written: Written,
 }
 
 impl Default for Catalog {
@@ -66,6 +69,7 @@ impl Default for Catalog {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             change: Mutex::new(()),
             generation: watch::channel(0).0,
+            written: Written::default(),
         }
     }
 }

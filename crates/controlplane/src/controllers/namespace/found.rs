@@ -1,8 +1,8 @@
 //! What a sweep through a namespace came across, and how the namespace's conditions say it: upstream's types, reasons and
 //! texts.
 
-use detectviz_api::Status;
 use detectviz_api::condition::Condition;
+use detectviz_api::{GroupVersion, Status};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -53,6 +53,25 @@ impl Found {
         } else {
             self.refused.insert(path.to_owned(), refusal.message);
         }
+    }
+
+    /// Takes down what another sweep through the same namespace came across.
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.unavailable.extend(other.unavailable);
+        self.refused.extend(other.refused);
+        self.remaining.extend(other.remaining);
+        for (finalizer, count) in other.finalizers {
+            *self.finalizers.entry(finalizer).or_default() += count;
+        }
+        self.held = self.held.take().or(other.held);
+        self.is_new |= other.is_new;
+    }
+
+    /// Says by which APIService the failures, all of `gv`, have come.
+    pub(super) fn name_server(&mut self, gv: &GroupVersion) {
+        let server = format!(" (APIService {})", gv.api_service_name());
+        self.unavailable.values_mut().for_each(|(_, why)| why.push_str(&server));
+        self.refused.values_mut().for_each(|why| why.push_str(&server));
     }
 
     /// Whether objects of a kind remain.
