@@ -152,7 +152,7 @@ impl Controller {
     async fn release(&self, namespace: &Value, held: Option<&Obstruction>) -> Option<Obstruction> {
         let name = meta::name(namespace);
         if let Some(known) = held
-            && self.persists(known).await
+            && self.persists(known, namespace).await
         {
             return Some(known.clone());
         }
@@ -169,12 +169,13 @@ impl Controller {
         obstruction.or_else(|| Some(Obstruction::Refusal { path, why: written.err()?.message }))
     }
 
-    async fn persists(&self, known: &Obstruction) -> bool {
+    async fn persists(&self, known: &Obstruction, namespace: &Value) -> bool {
         match known {
             Obstruction::Object(path) => self.get(path).await.is_ok_and(|object| meta::is_deleting(&object)),
-            Obstruction::Refusal { path, .. } => {
-                self.get(&format!("{path}?limit=1")).await.is_err_and(|refusal| !is_absent(&refusal))
-            }
+            Obstruction::Refusal { path, .. } => match self.get(&format!("{path}?limit=1")).await {
+                Err(refusal) if refusal.code >= 500 => self.is_waited_for(path, namespace).await,
+                outcome => outcome.is_err_and(|refusal| !is_absent(&refusal)),
+            },
             Obstruction::New => false,
         }
     }

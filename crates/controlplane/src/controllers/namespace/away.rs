@@ -6,6 +6,7 @@ use detectviz_api::{GroupVersion, meta};
 use serde_json::Value;
 
 use super::Controller;
+use super::empty::collections;
 use crate::controllers::apiservices;
 use crate::controllers::garbage::Holds;
 use crate::controllers::served::Served;
@@ -20,6 +21,17 @@ impl Controller {
     ) -> bool {
         self.knows_of(gv, collections, namespace)
             || (self.is_unknown(collections, namespace) && !self.was_away(gv, namespace).await)
+    }
+
+    /// Whether the server of `path`, which does not answer, is to be waited for.
+    pub(super) async fn is_waited_for(&self, path: &str, namespace: &Value) -> bool {
+        let resources = self.resources();
+        let of_path = |gv: &&GroupVersion| {
+            path.strip_prefix(&*gv.path()).is_some_and(|rest| !rest.starts_with(|c| c != '/'))
+        };
+        let Some(gv) = resources.remote().find(of_path) else { return true };
+        let collections = collections(&resources).into_iter().filter(|served| served.group_version == *gv);
+        self.may_hold(gv, &collections.collect::<Vec<_>>(), namespace).await
     }
 
     /// Whether objects were seen there, or sent there.

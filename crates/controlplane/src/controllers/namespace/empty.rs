@@ -129,7 +129,7 @@ impl Controller {
     /// Sweeps the collections of a group-version that another server serves. One that does not answer is waited for only if
     /// it may have objects there.
     async fn sweep_remote(&self, gv: &GroupVersion, collections: &[Served], namespace: &Value) -> Found {
-        let (name, mut found) = (meta::name(namespace), Found::default());
+        let (name, mut found) = (meta::name(namespace), Found::of_remote());
         let sweep = async {
             if collections.is_empty() {
                 let why = format!("stale GroupVersion discovery: {gv}");

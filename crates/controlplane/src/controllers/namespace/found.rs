@@ -17,6 +17,8 @@ const MESSAGE_BYTES: usize = 4096;
 /// What a sweep through a namespace came across.
 #[derive(Default)]
 pub(super) struct Found {
+    /// Whether it was a sweep through what another server has. One that answers nonsense does not answer.
+    is_remote: bool,
     /// Collections that could not be listed or emptied because whoever serves them does not answer: what is not known, by
     /// group-version, with the path to ask.
     pub(super) unavailable: BTreeMap<String, (String, String)>,
@@ -47,12 +49,17 @@ impl Found {
 
     /// Takes down that the collection of `served` at `path` was not emptied.
     pub(super) fn refuse(&mut self, served: &Served, path: &str, refusal: Status) {
-        if matches!(refusal.code, 502..=504) {
+        if matches!(refusal.code, 502..=504) || (self.is_remote && refusal.code >= 500) {
             let why = (path.to_owned(), refusal.message);
             self.unavailable.insert(served.group_version.to_string(), why);
         } else {
             self.refused.insert(path.to_owned(), refusal.message);
         }
+    }
+
+    /// Nothing yet, of what another server has.
+    pub(super) fn of_remote() -> Self {
+        Self { is_remote: true, ..Self::default() }
     }
 
     /// Takes down what another sweep through the same namespace came across.
