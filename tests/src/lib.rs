@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stderr, reason = "what the harness says goes to the output of the test that failed")]
 
+mod backends;
 mod certificates;
 mod environment;
 mod etcd;
@@ -23,6 +24,7 @@ mod watch;
 mod websocket;
 mod wire;
 
+pub use backends::{Backends, Mode};
 pub use certificates::{Authority, Certificate};
 pub use environment::{Edition, Line, editions};
 pub use etcd::{Etcd, EtcdLine, EtcdTls};

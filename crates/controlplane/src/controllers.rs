@@ -53,8 +53,8 @@ pub fn start_controllers(
     let (catalog, trust) = (Arc::clone(catalog), upkeep.trust.clone());
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
         let namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");
-        namespace::start(context, loopback, &catalog, &namespaces);
-        garbage::start(context, loopback, &catalog);
+        let ledger = garbage::start(context, loopback, &catalog);
+        namespace::start(context, loopback, &catalog, &namespaces, ledger);
         apiservices::start(context, loopback, &catalog);
         if let Some(trust) = &trust {
             extension_authentication::start(context, loopback, trust);

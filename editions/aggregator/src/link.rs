@@ -2,7 +2,7 @@
 //! anything else is the next link's.
 
 use arc_swap::ArcSwap;
-use detectviz_api::{GroupVersion, RequestInfo};
+use detectviz_api::{GroupVersion, RequestInfo, Verb};
 use detectviz_core::catalog::Owner;
 use detectviz_core::{Catalog, Delegate, Handler};
 use std::collections::HashMap;
@@ -46,7 +46,22 @@ impl Link {
         let gv = info.group_version()?;
         let proxy = self.routes.0.load().get(&gv).cloned()?;
         // What this server serves itself is never given away, whatever an APIService says.
-        (self.catalog.snapshot().owner(&gv) != Some(Owner::Local)).then_some(proxy as Arc<dyn Handler>)
+        if self.catalog.snapshot().owner(&gv) == Some(Owner::Local) {
+            return None;
+        }
+        if proxy.backend.is_ok() {
+            self.note_write(&gv, info);
+        }
+        Some(proxy)
+    }
+
+    /// Remembers into which namespaces something is written: they wait for the backend when they are to go.
+    fn note_write(&self, gv: &GroupVersion, info: &RequestInfo) {
+        let writes = matches!(info.verb, Verb::Create | Verb::Update | Verb::Patch);
+        let namespace = info.resource.as_ref().map(|resource| resource.namespace.as_str());
+        if let Some(namespace) = namespace.filter(|namespace| writes && !namespace.is_empty()) {
+            self.catalog.note_write(gv, namespace);
+        }
     }
 }
 

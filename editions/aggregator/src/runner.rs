@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::backend::Backends;
 use crate::controller::Controller;
+use crate::controller::pace::Lanes;
 use crate::link::{Link, Routes};
 use crate::metrics::ProxyMetrics;
 use crate::remote::RemoteServices;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     /// Where unix sockets of backends may be.
     pub(crate) socket_dirs: Arc<[PathBuf]>,
     pub(crate) remote_services: RemoteServices,
+    pub(crate) lanes: Lanes,
 }
 
 /// The aggregator of API servers. May be configured and run again after its run has ended.
@@ -47,6 +49,7 @@ impl Runner {
             socket_dirs: setup.options.aggregator.socket_dirs.clone().into(),
             remote_services,
             catalog: setup.catalog,
+            lanes: Lanes::default(),
         }
     }
 }

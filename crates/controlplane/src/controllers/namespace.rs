@@ -4,6 +4,7 @@
 //! What is in the way is also remembered, and until it is gone it alone is asked for: a namespace that is stuck for days
 //! costs one read at a time, however many kinds there are.
 
+mod away;
 mod empty;
 mod found;
 
@@ -18,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use self::empty::is_absent;
 use self::found::Found;
+use super::garbage::Ledger;
 use super::metadata::in_time;
 use super::retry::Pace;
 use super::served::Resources;
@@ -34,8 +36,9 @@ pub(super) fn start(
     loopback: &Arc<dyn Loopback>,
     catalog: &Arc<Catalog>,
     namespaces: &Informer,
+    ledger: Ledger,
 ) {
-    let controller = Controller::new(loopback, catalog, namespaces);
+    let controller = Controller::new(loopback, catalog, namespaces, ledger);
     context.spawn(async move { controller.run().await });
 }
 
@@ -43,6 +46,8 @@ struct Controller {
     loopback: Arc<dyn Loopback>,
     catalog: Arc<Catalog>,
     namespaces: Informer,
+    /// Where objects of others are.
+    ledger: Ledger,
     /// What is served, as it was when it was asked for last.
     resources: Mutex<Resources>,
     local_sweeps: Semaphore,
@@ -61,11 +66,17 @@ enum Obstruction {
 }
 
 impl Controller {
-    fn new(loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>, namespaces: &Informer) -> Self {
+    fn new(
+        loopback: &Arc<dyn Loopback>,
+        catalog: &Arc<Catalog>,
+        namespaces: &Informer,
+        ledger: Ledger,
+    ) -> Self {
         Self {
             loopback: Arc::clone(loopback),
             catalog: Arc::clone(catalog),
             namespaces: namespaces.clone(),
+            ledger,
             resources: Mutex::default(),
             local_sweeps: Semaphore::new(SWEEPS),
             remote_sweeps: Semaphore::new(SWEEPS),
@@ -141,7 +152,7 @@ impl Controller {
     async fn release(&self, namespace: &Value, held: Option<&Obstruction>) -> Option<Obstruction> {
         let name = meta::name(namespace);
         if let Some(known) = held
-            && self.persists(known).await
+            && self.persists(known, namespace).await
         {
             return Some(known.clone());
         }
@@ -152,15 +163,19 @@ impl Controller {
             Some(_) => self.tell(namespace, name, &found).await,
             None => finalize(&*self.loopback, &path, namespace).await,
         };
+        if obstruction.is_none() && written.is_ok() {
+            self.catalog.forget_writes(name);
+        }
         obstruction.or_else(|| Some(Obstruction::Refusal { path, why: written.err()?.message }))
     }
 
-    async fn persists(&self, known: &Obstruction) -> bool {
+    async fn persists(&self, known: &Obstruction, namespace: &Value) -> bool {
         match known {
             Obstruction::Object(path) => self.get(path).await.is_ok_and(|object| meta::is_deleting(&object)),
-            Obstruction::Refusal { path, .. } => {
-                self.get(&format!("{path}?limit=1")).await.is_err_and(|refusal| !is_absent(&refusal))
-            }
+            Obstruction::Refusal { path, .. } => match self.get(&format!("{path}?limit=1")).await {
+                Err(refusal) if refusal.code >= 500 => self.is_waited_for(path, namespace).await,
+                outcome => outcome.is_err_and(|refusal| !is_absent(&refusal)),
+            },
             Obstruction::New => false,
         }
     }

@@ -108,6 +108,12 @@ impl Resources {
         self.versions.iter().filter(|(_, version)| version.hash.is_none()).map(|(gv, _)| gv)
     }
 
+    /// The group-versions that other servers serve.
+    pub(super) fn remote(&self) -> impl Iterator<Item = &GroupVersion> {
+        let remote = self.versions.iter().filter(|(_, version)| version.owner == Owner::Aggregated);
+        remote.map(|(gv, _)| gv)
+    }
+
     /// Whether another server serves the group-version.
     pub(super) fn is_remote(&self, gv: &GroupVersion) -> bool {
         self.versions.get(gv).is_some_and(|version| version.owner == Owner::Aggregated)

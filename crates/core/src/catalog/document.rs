@@ -16,13 +16,14 @@ pub struct Document {
 
 impl Document {
     /// The document of these bytes.
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
         let mut hash = String::with_capacity(64);
         for byte in Sha256::digest(&bytes) {
             // Writing to a string does not fail.
             let _ = write!(hash, "{byte:02X}");
         }
-        Self { bytes: bytes.into(), hash }
+        Self { bytes, hash }
     }
 
     pub(super) fn json(value: &Value) -> Self {

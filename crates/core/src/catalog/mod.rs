@@ -9,20 +9,23 @@ mod published;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use aggregated::DiscoveryVersion;
 pub use document::Document;
 pub use snapshot::Snapshot;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use detectviz_api::GroupVersion;
 use published::Published;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+use written::Written;
 
 /// The OpenAPI v3 document of a group-version, made when it is first asked for.
-pub type OpenApi = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
+pub type OpenApi = Arc<dyn Fn() -> Bytes + Send + Sync>;
 
 /// One served group-version.
 #[derive(Clone)]
@@ -57,6 +60,7 @@ pub struct Catalog {
     snapshot: ArcSwap<Snapshot>,
     change: Mutex<()>,
     generation: watch::Sender<u64>,
+    written: Written,
 }
 
 impl Default for Catalog {
@@ -65,6 +69,7 @@ impl Default for Catalog {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             change: Mutex::new(()),
             generation: watch::channel(0).0,
+            written: Written::default(),
         }
     }
 }
@@ -83,8 +88,9 @@ impl Catalog {
         let gv = entry.group_version.clone();
         self.edit(|entries| match entries.get(&gv) {
             Some(have) if have.entry.owner != entry.owner => Err(Taken(gv.clone())),
-            _ => {
-                entries.insert(gv.clone(), Arc::new(Published::new(entry)));
+            have => {
+                let published = Published::new(entry, have.map(Arc::as_ref));
+                entries.insert(gv.clone(), Arc::new(published));
                 Ok(())
             }
         })

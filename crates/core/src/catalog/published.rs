@@ -1,7 +1,7 @@
 //! One published group-version with its documents, each made when it is first asked for and kept for as long as the
 //! group-version stays as it is, whatever happens to others.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::{Document, GroupVersionEntry, aggregated, legacy};
 
@@ -9,12 +9,19 @@ pub(super) struct Published {
     pub(super) entry: GroupVersionEntry,
     discovery: OnceLock<Vec<u8>>,
     resource_list: OnceLock<Option<Document>>,
-    open_api: OnceLock<Option<Document>>,
+    open_api: Arc<OnceLock<Option<Document>>>,
 }
 
 impl Published {
-    pub(super) fn new(entry: GroupVersionEntry) -> Self {
-        let (discovery, resource_list, open_api) = Default::default();
+    /// The group-version as `entry` says, in the place of `before`, with which it may share its OpenAPI document: what is
+    /// stale, and current again, is not described anew.
+    pub(super) fn new(entry: GroupVersionEntry, before: Option<&Self>) -> Self {
+        let (discovery, resource_list) = Default::default();
+        let is_shared = |have: &&Self| match (&have.entry.open_api, &entry.open_api) {
+            (Some(have), Some(new)) => Arc::ptr_eq(have, new),
+            _ => false,
+        };
+        let open_api = before.filter(is_shared).map(|have| Arc::clone(&have.open_api)).unwrap_or_default();
         Self { entry, discovery, resource_list, open_api }
     }
 

@@ -100,10 +100,10 @@ impl Snapshot {
         self.entries.get(gv).is_none_or(|published| published.is_open_api_made())
     }
 
-    /// The group-versions that this server itself serves and documents.
-    pub fn local_open_api(&self) -> impl Iterator<Item = &GroupVersion> {
-        let local = self.entries.iter().filter(|(_, published)| published.entry.owner == Owner::Local);
-        local.filter(|(_, published)| published.entry.open_api.is_some()).map(|(gv, _)| gv)
+    /// The group-versions that have an OpenAPI document, and who serves them.
+    pub fn documented(&self) -> impl Iterator<Item = (&GroupVersion, Owner)> {
+        let documented = self.entries.iter().filter(|(_, published)| published.entry.open_api.is_some());
+        documented.map(|(gv, published)| (gv, published.entry.owner))
     }
 
     fn named_groups(&self) -> Vec<Group<'_>> {

@@ -11,7 +11,7 @@ fn entry(gv: &str, owner: Owner, priority: (i64, i64)) -> GroupVersionEntry {
             {"subresource": "status", "responseKind": {"kind": "Thing"}, "verbs": ["get"]},
         ],
     })];
-    let open_api: OpenApi = Arc::new(|| b"{}".to_vec());
+    let open_api: OpenApi = Arc::new(|| "{}".into());
     let group_version = gv.parse().unwrap();
     GroupVersionEntry { group_version, owner, priority, resources, open_api: Some(open_api), stale: false }
 }
@@ -119,7 +119,7 @@ fn a_change_makes_anew_only_what_it_is_about() {
         let made = Arc::clone(&made);
         let open_api: OpenApi = Arc::new(move || {
             made.fetch_add(1, Ordering::SeqCst);
-            b"{}".to_vec()
+            "{}".into()
         });
         GroupVersionEntry { open_api: Some(open_api), ..entry(gv, Owner::Local, (0, 0)) }
     };
@@ -139,5 +139,24 @@ fn a_change_makes_anew_only_what_it_is_about() {
     assert_eq!(made.load(Ordering::SeqCst), 101);
     assert_eq!(bytes(&after, &other), kept);
     assert_ne!(bytes(&after, &gv), replaced);
-    assert!(after.local_open_api().count() == 100 && after.is_open_api_made(&other));
+    assert!(after.documented().count() == 100 && after.is_open_api_made(&other));
+}
+
+/// A backend that goes away and comes back is described as before: nothing is made anew for that.
+#[test]
+fn what_is_stale_keeps_its_document() {
+    let made = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let open_api: OpenApi = Arc::new(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        "{}".into()
+    });
+    let (catalog, gv) = (Catalog::default(), "far/v1".parse().unwrap());
+    for stale in [false, true, false] {
+        let open_api = Some(Arc::clone(&open_api));
+        let entry = GroupVersionEntry { open_api, stale, ..entry("far/v1", Owner::Aggregated, (0, 0)) };
+        catalog.publish(entry).unwrap();
+        assert!(catalog.snapshot().open_api(&gv).is_some());
+    }
+    assert_eq!(made.load(std::sync::atomic::Ordering::SeqCst), 1);
 }

@@ -7,9 +7,11 @@
 mod components;
 mod operations;
 mod parameters;
+mod references;
 #[cfg(test)]
 mod tests;
 pub mod v2;
+pub mod v3;
 
 use components::Components;
 use detectviz_api::definition::{Definition, Version};

@@ -165,7 +165,7 @@ fn open_api(
             subresources,
         });
         let published: Vec<_> = published.collect();
-        group_version_document(&gv, &published, &fragments).to_string().into_bytes()
+        group_version_document(&gv, &published, &fragments).to_string().into()
     })
 }
 

@@ -6,6 +6,8 @@ use detectviz_core::informer::Informer;
 use detectviz_core::{Leadership, Loopback};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 use super::API_SERVICES;
 use crate::error::Unavailable;
@@ -13,6 +15,10 @@ use crate::escape;
 
 /// How often a write that met another one is tried again before the next check has its turn.
 const MAX_TRIES: usize = 5;
+
+/// How many writes about one APIService may follow one another at once, and how long it takes until there is one more.
+const BURST: u32 = 8;
+const REFILL: Duration = Duration::from_secs(5);
 
 /// The condition's type.
 const AVAILABLE: &str = "Available";
@@ -33,16 +39,66 @@ pub(super) fn available(outcome: Result<(), &Unavailable>) -> Condition {
     }
 }
 
+/// What is to be said of one APIService, and how often that may be: a backend that comes and goes is told of at once the
+/// first times, and then at a rate that many of them do not wear out the store by.
+pub(super) struct Said {
+    conditions: Conditions,
+    wanted: Option<Condition>,
+    /// Writes that may be made at once.
+    tokens: u32,
+    /// When there is one more.
+    refill: Instant,
+}
+
+impl Said {
+    pub(super) fn new(conditions: Conditions) -> Self {
+        Self { conditions, wanted: None, tokens: BURST, refill: Instant::now() }
+    }
+
+    /// What is to be said from now on.
+    pub(super) fn is(&mut self, condition: Condition) {
+        self.wanted = Some(condition);
+    }
+
+    /// Says it of the APIService `name`, unless it is said already; returns when it may be said if not now.
+    pub(super) async fn say(&mut self, name: &str) -> Option<Instant> {
+        let wanted = self.wanted.take()?;
+        if self.conditions.has(name, &wanted) {
+            return None;
+        }
+        if !self.take() {
+            self.wanted = Some(wanted);
+            return Some(self.refill);
+        }
+        // Whether it is written or not, the next check says it again.
+        self.conditions.write(name, &wanted).await;
+        None
+    }
+
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        while self.tokens < BURST && self.refill <= now {
+            self.tokens += 1;
+            self.refill += REFILL;
+        }
+        if self.tokens == BURST {
+            self.refill = now + REFILL;
+        }
+        let taken = self.tokens.checked_sub(1);
+        self.tokens = taken.unwrap_or_default();
+        taken.is_some()
+    }
+}
+
 impl Conditions {
-    /// Makes `wanted` the condition of the APIService `name`, where this server is the one that says it. An APIService that
-    /// is gone needs none.
-    pub(super) async fn write(&self, name: &str, wanted: &Condition) {
-        if !self.leadership.is_leading() {
-            return;
-        }
-        if self.api_services.get("", name).is_some_and(|object| is_set(&object, wanted)) {
-            return;
-        }
+    /// Whether `wanted` is said of the APIService `name`, or is not this server's to say.
+    fn has(&self, name: &str, wanted: &Condition) -> bool {
+        let is_set = |object: Arc<Value>| is_set(&object, wanted);
+        !self.leadership.is_leading() || self.api_services.get("", name).is_some_and(is_set)
+    }
+
+    /// Makes `wanted` the condition of the APIService `name`. One that is gone needs none.
+    async fn write(&self, name: &str, wanted: &Condition) {
         match self.replace(name, wanted).await {
             Err(fault) if !fault.is(Reason::NotFound) => {
                 tracing::warn!(apiservice = name, error = %fault, "write the condition of an APIService");

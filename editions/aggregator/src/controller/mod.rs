@@ -2,7 +2,11 @@
 
 mod availability;
 mod conditions;
+mod discovered;
 mod discovery;
+pub(crate) mod pace;
+mod published;
+mod schema;
 mod sources;
 mod worker;
 

@@ -1,27 +1,29 @@
 //! The life of one remote APIService: check, tell (condition, catalog, routes, metrics), wait, check again. At once
 //! when something changed or a request could not reach the backend; soon while it is unavailable; else now and then.
 
+use detectviz_api::GroupVersion;
 use detectviz_core::RunContext;
-use detectviz_core::catalog::{GroupVersionEntry, Owner};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use detectviz_core::catalog::{Owner, Taken};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::availability::{self, Checked, Schema};
-use super::conditions::{self, Conditions};
+use super::availability;
+use super::conditions::{self, Conditions, Said};
+use super::discovered::Known;
 use super::discovery::Discovered;
-use crate::backend::Backend;
+use super::pace::{self, Lane};
+use super::published::Published;
+use super::schema::Schema;
+use crate::backend::{Backend, FETCH_TIMEOUT};
 use crate::error::Unavailable;
 use crate::proxy::Proxy;
 use crate::runner::Shared;
 use crate::spec::Wanted;
 
-/// How long to wait before an unavailable backend is checked again, at first; doubled each time.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The shortest wait between two checks that an option can ask for.
-const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// How long requests wait for a backend that just came back to say more of itself than that it is there.
+const INTRODUCTION: Duration = Duration::from_secs(2);
 /// Why requests fail until the first check is done; never a condition's reason.
 const NOT_CHECKED: &str = "NotChecked";
 
@@ -29,28 +31,55 @@ const NOT_CHECKED: &str = "NotChecked";
 pub(super) struct Worker {
     shared: Arc<Shared>,
     context: RunContext,
-    conditions: Conditions,
+    said: Said,
     unreachable: Arc<Notify>,
-    good: Option<LastGood>,
+    known: Known,
+    schema: Schema,
+    published: Option<Published>,
     route: Option<Route>,
+    lane: Lane,
     failures: u32,
-}
-
-/// What was published: of the last check that passed, or that there is something of which nothing is known yet.
-struct LastGood {
-    discovered: Discovered,
-    open_api: Option<Schema>,
-    priority: (i64, i64),
-    stale: bool,
+    /// How many checks in a row requests asked for that found nothing wrong.
+    doubts: u32,
 }
 
 /// Where requests go now.
 type Route = Result<Arc<Backend>, &'static str>;
 
+/// What has a backend checked at once.
+struct Changes {
+    /// The APIService says something else.
+    wanted: watch::Receiver<Wanted>,
+    /// Our own certificate is another.
+    renewals: watch::Receiver<u64>,
+}
+
+/// Why a check is made.
+#[derive(PartialEq, Eq)]
+enum Cause {
+    /// It is time, or something changed.
+    Due,
+    /// Requests fail.
+    Doubt,
+    /// None is: the APIService is gone.
+    End,
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, context: RunContext, conditions: Conditions) -> Self {
-        let unreachable = Arc::default();
-        Self { shared, context, conditions, unreachable, good: None, route: None, failures: 0 }
+        Self {
+            shared,
+            context,
+            said: Said::new(conditions),
+            unreachable: Arc::default(),
+            known: Known::default(),
+            schema: Schema::default(),
+            published: None,
+            route: None,
+            lane: Lane::Sound,
+            failures: 0,
+            doubts: 0,
+        }
     }
 
     /// What holds until the first check is done: the group-version is listed, and requests for it are answered 503.
@@ -61,73 +90,135 @@ impl Worker {
     }
 
     /// Works until `wanted` has no sender any more, or the task is aborted.
-    pub(super) async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
-        let mut renewals = self.shared.backends.renewals();
+    pub(super) async fn run(mut self, wanted: watch::Receiver<Wanted>) {
+        let mut changes = Changes { wanted, renewals: self.shared.backends.renewals() };
         loop {
-            let (now, begun) = (wanted.borrow_and_update().clone(), Instant::now());
+            let (now, begun) = (changes.wanted.borrow_and_update().clone(), Instant::now());
+            let led = self.context.leadership().is_leading();
             let outcome = tokio::select! {
                 outcome = self.check(&now) => outcome,
-                changed = wanted.changed() => match changed {
+                changed = changes.wanted.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
             };
-            let led = self.context.leadership().is_leading();
-            self.tell(&now, outcome).await;
-            tokio::select! {
-                // What was found is still to be said.
-                () = self.context.leadership().gained(), if !led => {}
-                () = tokio::time::sleep(self.wait()) => {}
-                () = self.told_unreachable(begun) => {}
-                // Requests are to be sent with the new certificate before the old one expires.
-                Ok(()) = renewals.changed() => {}
-                changed = wanted.changed() => if changed.is_err() { return },
+            self.tell(&now, outcome);
+            match self.rest(&mut changes, &now, (begun, led)).await {
+                Cause::End => return,
+                Cause::Doubt if self.failures == 0 => self.doubts = self.doubts.saturating_add(1),
+                Cause::Doubt | Cause::Due => self.doubts = 0,
             }
         }
     }
 
-    async fn check(&self, wanted: &Wanted) -> Result<Checked, Unavailable> {
-        let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
-        let backend = self.shared.backends.get(endpoint).await?;
-        let known = self.good.as_ref().and_then(|good| good.open_api.as_ref());
-        availability::check(backend, &wanted.group_version, known).await
+    /// Waits for the next check, and says meanwhile what the last one found.
+    async fn rest(
+        &mut self,
+        changes: &mut Changes,
+        now: &Wanted,
+        (begun, led): (Instant, bool),
+    ) -> Cause {
+        let next = Instant::now() + self.wait(now);
+        loop {
+            let unsaid = self.said.say(&now.name).await;
+            tokio::select! {
+                // What was found is still to be said.
+                () = self.context.leadership().gained(), if !led => return Cause::Due,
+                () = tokio::time::sleep_until(unsaid.unwrap_or(next)), if unsaid.is_some() => {}
+                () = tokio::time::sleep_until(next) => return Cause::Due,
+                () = self.told_unreachable(begun) => return Cause::Doubt,
+                // Requests are to be sent with the new certificate before the old one expires.
+                Ok(()) = changes.renewals.changed() => return Cause::Due,
+                changed = changes.wanted.changed() => return if changed.is_ok() { Cause::Due } else { Cause::End },
+            }
+        }
     }
 
-    async fn tell(&mut self, wanted: &Wanted, outcome: Result<Checked, Unavailable>) {
-        let outcome = outcome.and_then(|checked| self.publish(wanted, checked));
+    /// Asks the backend whether it is there and, where that may be new, what it serves.
+    async fn check(&mut self, wanted: &Wanted) -> Result<Arc<Backend>, Unavailable> {
+        let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
+        let backend = self.shared.backends.get(endpoint).await?;
+        let gv = &wanted.group_version;
+        if self.shared.catalog.snapshot().owner(gv) == Some(Owner::Local) {
+            return Err(Taken(gv.clone()).into());
+        }
+        let legacy = self.probe(&backend, gv).await?;
+        let is_new = !matches!(&self.route, Some(Ok(have)) if Arc::ptr_eq(have, &backend));
+        if is_new {
+            self.known.ask_again();
+            self.schema.ask_again();
+        }
+        self.introduce(legacy, &backend, gv, is_new).await;
+        Ok(backend)
+    }
+
+    async fn probe(&mut self, backend: &Backend, gv: &GroupVersion) -> Result<Discovered, Unavailable> {
+        let _turn = self.shared.lanes.turn(self.lane).await;
+        let begun = Instant::now();
+        let is_available = matches!(self.route, Some(Ok(_)));
+        let probed = availability::probe(backend, gv, pace::patience(self.failures, is_available)).await;
+        self.lane = if probed.is_ok() { Lane::Sound } else { Lane::failed(begun.elapsed()) };
+        probed
+    }
+
+    /// Asks for aggregated discovery and OpenAPI, if it is time.
+    async fn introduce(&mut self, legacy: Discovered, backend: &Backend, gv: &GroupVersion, is_new: bool) {
+        let (patience, interval) = (if is_new { INTRODUCTION } else { FETCH_TIMEOUT }, self.shared.interval);
+        if !self.known.is_same(&legacy) {
+            self.schema.ask_again();
+        }
+        let (is_known_due, is_schema_due) = (self.known.is_due(&legacy), self.schema.is_due());
+        let Self { known, schema, .. } = self;
+        let discovery = async {
+            if is_known_due {
+                known.refresh(legacy, backend, gv, (patience, interval)).await;
+            }
+        };
+        let open_api = async {
+            if is_schema_due {
+                schema.refresh(backend, gv, (patience, interval)).await;
+            }
+        };
+        tokio::join!(discovery, open_api);
+    }
+
+    fn tell(&mut self, wanted: &Wanted, outcome: Result<Arc<Backend>, Unavailable>) {
+        let outcome = outcome.and_then(|backend| self.publish(wanted).map(|()| backend));
         if outcome.is_err() {
             self.mark_stale(wanted);
         }
-        let condition = conditions::available(outcome.as_ref().map(drop));
         self.log(wanted, outcome.as_ref().err());
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         self.shared.metrics.available(&wanted.name, outcome.is_ok());
+        self.said.is(conditions::available(outcome.as_ref().map(drop)));
         self.point(wanted, outcome.map_err(|why| why.reason()));
-        self.conditions.write(&wanted.name, &condition).await;
     }
 
     /// Publishes what the backend serves, if it is not what is published already.
-    fn publish(&mut self, wanted: &Wanted, checked: Checked) -> Result<Arc<Backend>, Unavailable> {
-        let Checked { backend, discovered, open_api } = checked;
-        let good = LastGood { stale: discovered.stale, priority: wanted.priority, discovered, open_api };
-        if !self.is_listed(wanted) || self.good.as_ref().is_none_or(|have| !have.is_same(&good)) {
-            self.good = None;
-            self.shared.catalog.publish(good.entry(wanted))?;
+    fn publish(&mut self, wanted: &Wanted) -> Result<(), Unavailable> {
+        let Some(discovered) = self.known.best() else { return Ok(()) };
+        let (open_api, priority) = (self.schema.open_api(), wanted.priority);
+        let same = |have: &Published| have.is(discovered, open_api, priority);
+        if !self.is_listed(wanted) || !self.published.as_ref().is_some_and(same) {
+            let published = Published::new(discovered.clone(), open_api.cloned(), priority);
+            self.published = None;
+            self.shared.catalog.publish(published.entry(&wanted.group_version))?;
+            self.published = Some(published);
         }
-        self.good = Some(good);
-        Ok(backend)
+        Ok(())
     }
 
     /// Keeps the last good discovery, marked as what it is: clients see the group, and that it may be out of date.
     /// Without one they see the group alone, so that they do not take it for one that does not exist.
     fn mark_stale(&mut self, wanted: &Wanted) {
-        let known = self.good.take().unwrap_or_else(|| LastGood::nothing(wanted));
-        if known.stale && self.is_listed(wanted) {
-            self.good = Some(known);
+        let known = self.published.take().unwrap_or_else(|| Published::nothing(wanted.priority));
+        if known.is_stale() && known.has(wanted.priority) && self.is_listed(wanted) {
+            self.published = Some(known);
             return;
         }
-        let stale = LastGood { stale: true, ..known };
-        self.good = self.shared.catalog.publish(stale.entry(wanted)).is_ok().then_some(stale);
+        let stale = known.stale(wanted.priority);
+        let told = self.shared.catalog.publish(stale.entry(&wanted.group_version));
+        self.published = told.is_ok().then_some(stale);
     }
 
     fn is_listed(&self, wanted: &Wanted) -> bool {
@@ -170,80 +261,17 @@ impl Worker {
         }
     }
 
-    /// Waits for word that requests fail, and then for the time of the next check, so that failing requests cannot
-    /// make us check without pause.
+    /// Waits for word that requests fail. The first has the backend checked at once; those that go on failing, while
+    /// each check passes, cannot make us check without pause.
     async fn told_unreachable(&self, begun: Instant) {
         self.unreachable.notified().await;
-        tokio::time::sleep_until(begun + retry(1, self.shared.interval)).await;
+        tokio::time::sleep_until(begun + pace::doubt(self.doubts)).await;
     }
 
-    fn wait(&self) -> Duration {
-        match self.failures {
-            0 => spread(self.shared.interval.max(SHORTEST_WAIT)),
-            failures => retry(failures, self.shared.interval.max(SHORTEST_WAIT)),
-        }
-    }
-}
-
-/// How long to wait after so many failures: one second, doubled each time, at most the interval.
-fn retry(failures: u32, interval: Duration) -> Duration {
-    let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    FIRST_RETRY.saturating_mul(factor).min(interval)
-}
-
-/// The interval and up to a tenth more, so that the checks of many backends do not fall together.
-fn spread(interval: Duration) -> Duration {
-    let tenth = RandomState::new().build_hasher().finish() % 101;
-    interval + interval.mul_f64(tenth as f64 / 1000.0)
-}
-
-impl LastGood {
-    /// What is known of a backend that never passed a check.
-    fn nothing(wanted: &Wanted) -> Self {
-        let discovered = Discovered { resources: Vec::new(), stale: true };
-        Self { discovered, open_api: None, priority: wanted.priority, stale: true }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let bytes = |good: &Self| good.open_api.as_ref().map(|schema| schema.bytes.clone());
-        self.discovered == other.discovered
-            && (self.priority, self.stale) == (other.priority, other.stale)
-            && bytes(self) == bytes(other)
-    }
-
-    fn entry(&self, wanted: &Wanted) -> GroupVersionEntry {
-        let open_api = self.open_api.as_ref().map(|schema| {
-            let bytes = schema.bytes.clone();
-            Arc::new(move || bytes.to_vec()) as detectviz_core::catalog::OpenApi
-        });
-        GroupVersionEntry {
-            group_version: wanted.group_version.clone(),
-            owner: Owner::Aggregated,
-            priority: self.priority,
-            resources: self.discovered.resources.clone(),
-            open_api,
-            stale: self.stale,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retries_come_soon_then_at_the_interval() {
-        let interval = Duration::from_secs(30);
-        let waits: Vec<_> = [1, 2, 3, 4, 5, 6, 33, u32::MAX].map(|n| retry(n, interval).as_secs()).into();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
-        assert_eq!(retry(1, Duration::from_millis(50)), Duration::from_millis(50));
-    }
-
-    #[test]
-    fn checks_are_spread_over_a_tenth_of_the_interval() {
-        let interval = Duration::from_secs(100);
-        let waits: Vec<_> = (0..100).map(|_| spread(interval)).collect();
-        assert!(waits.iter().all(|wait| (100..=110).contains(&wait.as_secs())));
-        assert!(waits.iter().any(|wait| *wait != waits[0]));
+    /// How long until the next check, if nothing happens before.
+    fn wait(&self, wanted: &Wanted) -> Duration {
+        // Where there is no backend to ask, nothing comes of asking.
+        let failures = if wanted.endpoint.is_ok() { self.failures } else { 0 };
+        pace::wait(failures, self.shared.interval)
     }
 }

@@ -219,6 +219,11 @@ impl Graph {
         others.any(|(_, node)| node.owner(uid).is_some_and(|owner| owner.blocks))
     }
 
+    /// Whether objects of a collection are known in `namespace`.
+    pub(super) fn has(&self, source: u32, namespace: &str) -> bool {
+        self.places.values().any(|place| place.source == source && *place.namespace == *namespace)
+    }
+
     /// How many nodes and how many known objects there are.
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize) {

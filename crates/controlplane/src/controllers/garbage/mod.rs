@@ -6,6 +6,7 @@
 
 mod collect;
 mod graph;
+mod ledger;
 mod live;
 mod monitor;
 mod object;
@@ -21,6 +22,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use self::collect::Collector;
+pub(super) use self::ledger::{Holds, Ledger};
+
 use self::graph::{Effects, Misplaced, Source, Task};
 use self::live::Live;
 use self::monitor::{Change, Monitor};
@@ -40,14 +43,16 @@ const TELLING: u32 = 6;
 /// The kinds that are followed by nobody: events come and go by themselves.
 const IGNORED: [(&str, &str); 2] = [("", "events"), ("events.k8s.io", "events")];
 
-/// Follows everything that is served, and collects.
-pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
+/// Follows everything that is served, and collects; returns what is known of where objects are.
+pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) -> Ledger {
     let (changes, received) = mpsc::channel(WAITING_CHANGES);
     let (followed, ready) = watch::channel(false);
     let reports = report::start(context, loopback);
     let collector = Collector::new(Live::new(Arc::clone(loopback)));
     let work = Arc::new(Work { collector, queue: Queue::default(), reports });
+    let ledger = Ledger::new(&work);
     let following = Following {
+        ledger: ledger.clone(),
         context: context.clone(),
         work: Arc::clone(&work),
         changes,
@@ -67,6 +72,7 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog:
             }
         });
     }
+    ledger
 }
 
 /// What followers and workers share.
@@ -119,6 +125,7 @@ struct Following {
     /// The followers of which nothing was heard yet.
     unlisted: BTreeSet<u32>,
     followed: watch::Sender<bool>,
+    ledger: Ledger,
 }
 
 impl Following {
@@ -152,6 +159,7 @@ impl Following {
         for path in over {
             if let Some((number, context)) = self.monitors.remove(&path) {
                 context.cancel();
+                self.ledger.left(&path);
                 self.heard_of(number);
                 self.running.remove(&number);
                 let effects = self.work.collector.graph().left(number);
@@ -179,17 +187,20 @@ impl Following {
         let (loopback, changes) = (Arc::clone(self.work.collector.live.loopback()), self.changes.clone());
         let monitor = Monitor { loopback, path: path.clone(), source, changes };
         context.spawn(monitor.run());
+        self.ledger.follows(path.clone(), self.started);
         self.monitors.insert(path, (self.started, context));
     }
 
     fn take(&mut self, change: Change) {
         let effects = match change {
             Change::Seen(source, meta) if self.is_followed(source.number) => {
+                self.ledger.seen(source.number, &meta);
                 self.work.collector.graph().seen(&source, &meta)
             }
             Change::Gone(uid) => self.work.collector.graph().gone(uid),
             Change::Listed(source, present) if self.is_followed(source.number) => {
                 let effects = self.work.collector.graph().listed(&source, &present);
+                self.ledger.listed(source.number);
                 self.heard_of(source.number);
                 effects
             }

@@ -1,13 +1,15 @@
 //! One sweep through a namespace: every collection is deleted page by page, as a whole where its server offers that, and
 //! what stays is counted. What is left is told on the way, so that people see that it goes on.
 
-use detectviz_api::{Reason, Status};
+use detectviz_api::{GroupVersion, Reason, Status, meta};
 use detectviz_core::http::Body;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Method, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Controller;
 use super::found::Found;
@@ -21,6 +23,11 @@ const PAGE: usize = 500;
 const PAGES: usize = 1000;
 /// Deletes under way at once, where a collection cannot be deleted as a whole.
 const CONCURRENT_DELETES: usize = 32;
+
+/// Servers that are asked at once.
+const CONCURRENT_SERVERS: usize = 16;
+/// How long a server is waited for that had nothing in the namespace when that was last seen.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A page of a list, of whose items the metadata is read.
 #[derive(Deserialize)]
@@ -80,16 +87,12 @@ impl Controller {
     /// Deletes what is in the namespace, and tells what stays.
     pub(super) async fn empty(&self, namespace: &Value, name: &str) -> Found {
         let (mut found, resources) = (Found::default(), self.resources());
-        for gv in resources.unknown() {
-            let why = format!("stale GroupVersion discovery: {gv}");
-            found.unavailable.insert(gv.to_string(), (gv.path(), why));
-        }
         let (remote, local): (Vec<Served>, Vec<Served>) = collections(&resources)
             .into_iter()
             .partition(|served| resources.is_remote(&served.group_version));
-        for (collections, sweeps) in [(local, &self.local_sweeps), (remote, &self.remote_sweeps)] {
-            let Ok(_turn) = sweeps.acquire().await else { return found };
-            for served in collections {
+        {
+            let Ok(_turn) = self.local_sweeps.acquire().await else { return found };
+            for served in local {
                 self.sweep(&served, namespace, name, &mut found).await;
                 // What runs ends before what it may need does.
                 if is_pods(&served) && found.remains(&served) {
@@ -97,6 +100,57 @@ impl Controller {
                 }
             }
         }
+        let Ok(_turn) = self.remote_sweeps.acquire().await else { return found };
+        self.empty_remote(remote, &resources, namespace, &mut found).await;
+        found
+    }
+
+    /// The same with what others serve, each group-version on its own: one that is silent holds up none.
+    async fn empty_remote(
+        &self,
+        collections: Vec<Served>,
+        resources: &Resources,
+        namespace: &Value,
+        found: &mut Found,
+    ) {
+        let mut versions: BTreeMap<GroupVersion, Vec<Served>> =
+            resources.unknown().map(|gv| (gv.clone(), Vec::new())).collect();
+        for served in collections {
+            versions.entry(served.group_version.clone()).or_default().push(served);
+        }
+        let sweeps: Vec<_> =
+            versions.iter().map(|(gv, collections)| self.sweep_remote(gv, collections, namespace)).collect();
+        let mut sweeps = stream::iter(sweeps).buffer_unordered(CONCURRENT_SERVERS);
+        while let Some(one) = sweeps.next().await {
+            found.add_all(one);
+        }
+    }
+
+    /// Sweeps the collections of a group-version that another server serves. One that does not answer is waited for only if
+    /// it may have objects there.
+    async fn sweep_remote(&self, gv: &GroupVersion, collections: &[Served], namespace: &Value) -> Found {
+        let (name, mut found) = (meta::name(namespace), Found::of_remote());
+        let sweep = async {
+            if collections.is_empty() {
+                let why = format!("stale GroupVersion discovery: {gv}");
+                found.unavailable.insert(gv.to_string(), (gv.path(), why));
+            }
+            for served in collections {
+                self.sweep(served, namespace, name, &mut found).await;
+            }
+        };
+        let is_empty = !self.knows_of(gv, collections, namespace) && !self.is_unknown(collections, namespace);
+        let patience = if is_empty { SHORT_PATIENCE } else { Duration::MAX };
+        let in_time = tokio::time::timeout(patience, sweep).await.is_ok();
+        let is_away = !in_time || !found.unavailable.is_empty();
+        if is_away && !self.may_hold(gv, collections, namespace).await {
+            tracing::info!(namespace = name, %gv, "do not wait for a server that has nothing in the namespace");
+            return Found::default();
+        }
+        if !in_time {
+            found.unavailable.insert(gv.to_string(), (gv.path(), "no answer in time".to_owned()));
+        }
+        found.name_server(gv);
         found
     }
 

@@ -1,8 +1,8 @@
 //! What a sweep through a namespace came across, and how the namespace's conditions say it: upstream's types, reasons and
 //! texts.
 
-use detectviz_api::Status;
 use detectviz_api::condition::Condition;
+use detectviz_api::{GroupVersion, Status};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,6 +17,8 @@ const MESSAGE_BYTES: usize = 4096;
 /// What a sweep through a namespace came across.
 #[derive(Default)]
 pub(super) struct Found {
+    /// Whether it was a sweep through what another server has. One that answers nonsense does not answer.
+    is_remote: bool,
     /// Collections that could not be listed or emptied because whoever serves them does not answer: what is not known, by
     /// group-version, with the path to ask.
     pub(super) unavailable: BTreeMap<String, (String, String)>,
@@ -47,12 +49,36 @@ impl Found {
 
     /// Takes down that the collection of `served` at `path` was not emptied.
     pub(super) fn refuse(&mut self, served: &Served, path: &str, refusal: Status) {
-        if matches!(refusal.code, 502..=504) {
+        if matches!(refusal.code, 502..=504) || (self.is_remote && refusal.code >= 500) {
             let why = (path.to_owned(), refusal.message);
             self.unavailable.insert(served.group_version.to_string(), why);
         } else {
             self.refused.insert(path.to_owned(), refusal.message);
         }
+    }
+
+    /// Nothing yet, of what another server has.
+    pub(super) fn of_remote() -> Self {
+        Self { is_remote: true, ..Self::default() }
+    }
+
+    /// Takes down what another sweep through the same namespace came across.
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.unavailable.extend(other.unavailable);
+        self.refused.extend(other.refused);
+        self.remaining.extend(other.remaining);
+        for (finalizer, count) in other.finalizers {
+            *self.finalizers.entry(finalizer).or_default() += count;
+        }
+        self.held = self.held.take().or(other.held);
+        self.is_new |= other.is_new;
+    }
+
+    /// Says by which APIService the failures, all of `gv`, have come.
+    pub(super) fn name_server(&mut self, gv: &GroupVersion) {
+        let server = format!(" (APIService {})", gv.api_service_name());
+        self.unavailable.values_mut().for_each(|(_, why)| why.push_str(&server));
+        self.refused.values_mut().for_each(|why| why.push_str(&server));
     }
 
     /// Whether objects of a kind remain.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::controllers::apiservices;
 use crate::fake::{self, Fake};
 use detectviz_api::condition::find;
 use detectviz_core::catalog::{GroupVersionEntry, Owner};
@@ -12,7 +13,7 @@ async fn started(fake: &Fake) -> RunContext {
     loopback.create("/api/v1/namespaces", &json!({"metadata": {"name": "a"}})).await.unwrap();
     let context = RunContext::new(Arc::new(Checks::default()));
     let namespaces = Informer::start(&context, Arc::clone(&loopback), "/api/v1/namespaces");
-    start(&context, &loopback, &catalog(), &namespaces);
+    start(&context, &loopback, &catalog(), &namespaces, Ledger::default());
     context
 }
 
@@ -174,3 +175,5 @@ fn only_namespaced_stored_resources_are_emptied() {
         ]
     );
 }
+
+mod away;

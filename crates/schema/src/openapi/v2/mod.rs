@@ -3,6 +3,7 @@
 
 mod gnostic;
 mod operation;
+mod remote;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -11,17 +12,39 @@ pub use gnostic::protobuf;
 
 use serde_json::{Map, Value, json};
 
-/// The OpenAPI v2 document of what the OpenAPI v3 `documents` describe. A schema that several have is taken from the first.
+/// The OpenAPI v2 document of what the OpenAPI v3 `documents` of this server describe.
 pub fn merged<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Value {
-    let (mut paths, mut definitions) = (Map::new(), Map::new());
-    for document in documents {
+    let mut merge = Merge::default();
+    documents.into_iter().for_each(|document| merge.add(document));
+    merge.document()
+}
+
+/// An OpenAPI v2 document that is being put together.
+#[derive(Default)]
+pub struct Merge {
+    paths: Map<String, Value>,
+    definitions: Map<String, Value>,
+}
+
+impl Merge {
+    /// Adds all that the OpenAPI v3 `document` describes. A schema that is there already stays as it is: this server's own
+    /// documents mean the same by a name.
+    pub fn add(&mut self, document: &Value) {
         for (path, item) in fields(&document["paths"]) {
-            paths.entry(path).or_insert_with(|| operation::path_item(item));
+            self.paths.entry(path).or_insert_with(|| operation::path_item(item));
         }
         for (name, schema) in fields(&document["components"]["schemas"]) {
-            definitions.entry(name).or_insert_with(|| schema::converted(schema));
+            self.definitions.entry(name).or_insert_with(|| schema::converted(schema));
         }
     }
+
+    /// The document.
+    pub fn document(self) -> Value {
+        document(self.paths, self.definitions)
+    }
+}
+
+fn document(paths: Map<String, Value>, definitions: Map<String, Value>) -> Value {
     json!({
         "swagger": "2.0",
         "info": {"title": "Detectviz", "version": env!("CARGO_PKG_VERSION")},

@@ -1,8 +1,8 @@
-//! OpenAPI v2: what this server itself serves, merged into one document when somebody asks for it, and kept until one of
-//! the documents that it was merged from changes.
+//! OpenAPI v2: what this server and those behind it serve, merged into one document when somebody asks for it, and kept
+//! until one of the documents that it was merged from changes. What is wrong with another's document costs that one alone.
 
 use detectviz_api::{GroupVersion, Status, negotiate};
-use detectviz_core::catalog::{Document, Snapshot};
+use detectviz_core::catalog::{Document, Owner, Snapshot};
 use detectviz_core::http::Response;
 use detectviz_schema::openapi::v2;
 use http::{HeaderMap, header};
@@ -78,7 +78,7 @@ fn encoding(request: &HeaderMap) -> Result<Encoding, Status> {
 impl State {
     /// What is kept, if it is of this snapshot and finding that out makes no document.
     fn ready(&self, snapshot: &Snapshot) -> Option<Arc<Kept>> {
-        let is_made = snapshot.local_open_api().all(|gv| snapshot.is_open_api_made(gv));
+        let is_made = snapshot.documented().all(|(gv, _)| snapshot.is_open_api_made(gv));
         if is_made { self.kept_of(&sources(snapshot)) } else { None }
     }
 
@@ -94,10 +94,7 @@ impl State {
         if let Some(kept) = self.kept_of(&sources) {
             return kept;
         }
-        let documents = sources.iter().filter_map(|(gv, _)| snapshot.open_api(gv));
-        let documents: Vec<Value> =
-            documents.filter_map(|document| serde_json::from_slice(&document.bytes).ok()).collect();
-        let json = Document::new(v2::merged(&documents).to_string().into_bytes());
+        let json = Document::new(merge(snapshot, &sources).to_string().into_bytes());
         let kept = Arc::new(Kept { sources, json, protobuf: OnceLock::new() });
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&kept));
         kept
@@ -105,8 +102,27 @@ impl State {
 }
 
 fn sources(snapshot: &Snapshot) -> Vec<(GroupVersion, String)> {
-    let local = snapshot.local_open_api();
-    local.filter_map(|gv| Some((gv.clone(), snapshot.open_api(gv)?.hash.clone()))).collect()
+    let documented = snapshot.documented();
+    documented.filter_map(|(gv, _)| Some((gv.clone(), snapshot.open_api(gv)?.hash.clone()))).collect()
+}
+
+/// The document of all `sources`; this server's own come first, so that no other changes the name of what they define.
+fn merge(snapshot: &Snapshot, sources: &[(GroupVersion, String)]) -> Value {
+    let mut merge = v2::Merge::default();
+    for owner in [Owner::Local, Owner::Aggregated] {
+        for (gv, _) in sources.iter().filter(|(gv, _)| snapshot.owner(gv) == Some(owner)) {
+            let document = snapshot.open_api(gv).map(|document| serde_json::from_slice(&document.bytes));
+            match (owner, document) {
+                (Owner::Local, Some(Ok(document))) => merge.add(&document),
+                (Owner::Aggregated, Some(Ok(document))) => merge.add_remote(&document, &gv.path()),
+                (_, Some(Err(error))) => {
+                    tracing::info!(%gv, %error, "leave an OpenAPI document out of the merged one");
+                }
+                (_, None) => {}
+            }
+        }
+    }
+    merge.document()
 }
 
 impl Kept {
@@ -132,7 +148,7 @@ impl Kept {
 mod tests {
     use super::*;
     use detectviz_core::Catalog;
-    use detectviz_core::catalog::{GroupVersionEntry, Owner};
+    use detectviz_core::catalog::GroupVersionEntry;
     use serde_json::json;
 
     fn publish(catalog: &Catalog, gv: &str, owner: Owner) {
@@ -143,22 +159,21 @@ mod tests {
             owner,
             priority: (0, 0),
             resources: Vec::new(),
-            open_api: Some(Arc::new(move || document.to_string().into_bytes())),
+            open_api: Some(Arc::new(move || document.to_string().into())),
             stale: false,
         };
         catalog.publish(entry).unwrap();
     }
 
     #[test]
-    fn it_is_merged_anew_only_when_what_this_server_serves_changed() {
+    fn it_is_merged_anew_only_when_something_changed() {
         let (catalog, state) = (Catalog::default(), State::default());
         publish(&catalog, "a/v1", Owner::Local);
         assert!(state.ready(&catalog.snapshot()).is_none());
         let first = state.merged(&catalog.snapshot());
-        publish(&catalog, "far/v1", Owner::Aggregated);
         publish(&catalog, "a/v1", Owner::Local);
         let second = state.merged(&catalog.snapshot());
-        assert!(Arc::ptr_eq(&first, &second), "another's group-version, or the same again, changes nothing");
+        assert!(Arc::ptr_eq(&first, &second), "the same again changes nothing");
         assert!(state.ready(&catalog.snapshot()).is_some());
         publish(&catalog, "b/v1", Owner::Local);
         assert!(state.ready(&catalog.snapshot()).is_none());
@@ -167,5 +182,30 @@ mod tests {
         let document: Value = serde_json::from_slice(&third.json.bytes).unwrap();
         let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
         assert_eq!(paths, ["/apis/a/v1/things", "/apis/b/v1/things"]);
+    }
+
+    #[test]
+    fn others_are_in_it_and_a_bad_one_harms_nobody() {
+        let (catalog, state) = (Catalog::default(), State::default());
+        publish(&catalog, "far/v1", Owner::Aggregated);
+        publish(&catalog, "local/v1", Owner::Local);
+        let nested = "[".repeat(1000) + &"]".repeat(1000);
+        let far = catalog.snapshot().open_api(&"far/v1".parse().unwrap()).unwrap().bytes.clone();
+        for (gv, text) in [("bad/v1", "{".into()), ("deep/v1", nested.into()), ("thief/v1", far)] {
+            let entry = GroupVersionEntry {
+                group_version: gv.parse().unwrap(),
+                owner: Owner::Aggregated,
+                priority: (0, 0),
+                resources: Vec::new(),
+                open_api: Some(Arc::new(move || text.clone())),
+                stale: false,
+            };
+            catalog.publish(entry).unwrap();
+        }
+        let merged = state.merged(&catalog.snapshot());
+        let document: Value = serde_json::from_slice(&merged.json.bytes).unwrap();
+        let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, ["/apis/far/v1/things", "/apis/local/v1/things"]);
+        assert!(!merged.document(Encoding::Protobuf).bytes.is_empty());
     }
 }

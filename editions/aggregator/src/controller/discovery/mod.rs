@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const MAX_RESOURCES: usize = 2000;
 
 /// The resources of one group-version.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Discovered {
     /// Each an `APIResourceDiscovery` of `apidiscovery.k8s.io/v2`.
     pub(super) resources: Vec<Value>,
