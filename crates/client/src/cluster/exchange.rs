@@ -10,7 +10,7 @@ use http_body::Body as _;
 use super::attempt::Lease;
 use super::budget::Retry;
 use super::endpoint::Endpoint;
-use super::inner::{Endpoints, Inner, MAX_TRIES, Tried};
+use super::inner::{Inner, MAX_TRIES, Tried};
 use super::{Class, Cluster, ClusterError};
 use crate::transport::{Failed, Phase, TransportError};
 
@@ -23,15 +23,13 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`], which says whether the request can have had an effect.
     pub async fn exchange(&self, request: Request, class: Class) -> Result<(Response, Lease), ClusterError> {
-        let endpoints = self.inner.endpoints.load_full();
-        Exchange::new(&self.inner, &endpoints, &request, class).run(request).await
+        Exchange::new(&self.inner, &request, class).run(request).await
     }
 }
 
 /// One request, with what its attempts have come to.
 struct Exchange<'a> {
     cluster: &'a Arc<Inner>,
-    endpoints: &'a Endpoints,
     class: Class,
     /// The head of a request that may be sent twice.
     spare: Option<Head>,
@@ -43,18 +41,18 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(cluster: &'a Arc<Inner>, endpoints: &'a Endpoints, request: &Request, class: Class) -> Self {
+    fn new(cluster: &'a Arc<Inner>, request: &Request, class: Class) -> Self {
         let (spare, tried) = (Head::of_safe(request), Tried::default());
-        Self { cluster, endpoints, class, spare, tried, tries: 0, retry: None, maybe_sent: false }
+        Self { cluster, class, spare, tried, tries: 0, retry: None, maybe_sent: false }
     }
 
     async fn run(mut self, mut request: Request) -> Result<(Response, Lease), ClusterError> {
-        let Some(mut index) = self.cluster.pick(self.endpoints, &self.tried) else {
+        let Some(mut index) = self.cluster.pick(&self.tried) else {
             return Err(self.closed());
         };
         loop {
             self.tries += 1;
-            let lease = Lease::begin(self.cluster, &self.endpoints[index], self.class);
+            let lease = Lease::begin(self.cluster, &self.cluster.endpoints[index], self.class);
             let failed = match lease.send(request).await {
                 Ok(answer) => return Ok((answer, lease)),
                 Err(failed) => failed,
@@ -82,11 +80,12 @@ impl<'a> Exchange<'a> {
             None => self.after_a_break()?,
         };
         self.tried.add(index);
-        let other = self.cluster.pick(self.endpoints, &self.tried);
+        let other = self.cluster.pick(&self.tried);
         // A kept connection that had ended says nothing about the next one to the same endpoint.
-        let same = || (phase == Phase::Send && !self.endpoints[index].is_unreachable()).then_some(index);
+        let same =
+            || (phase == Phase::Send && !self.cluster.endpoints[index].is_unreachable()).then_some(index);
         let at = other.or_else(same)?;
-        self.cluster.retried.fetch_add(1, Ordering::Relaxed);
+        self.cluster.counts.retried.fetch_add(1, Ordering::Relaxed);
         Some((request, at))
     }
 
@@ -102,9 +101,9 @@ impl<'a> Exchange<'a> {
 
     fn closed(&self) -> ClusterError {
         let error = |endpoint: &Arc<Endpoint>| -> Option<TransportError> { endpoint.last_error().clone() };
-        match self.endpoints.is_empty() {
+        match self.cluster.endpoints.is_empty() {
             true => ClusterError::NoEndpoint,
-            false => ClusterError::Open { last: self.endpoints.iter().find_map(error) },
+            false => ClusterError::Open { last: self.cluster.endpoints.iter().find_map(error) },
         }
     }
 }

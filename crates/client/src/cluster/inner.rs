@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use super::Class;
@@ -20,7 +19,7 @@ pub(super) const MAX_TRIES: usize = 3;
 pub(super) type Endpoints = Vec<Arc<Endpoint>>;
 
 pub(super) struct Inner {
-    pub(super) endpoints: ArcSwap<Endpoints>,
+    pub(super) endpoints: Endpoints,
     pub(super) budget: Budget,
     /// Requests under way by class; those that have ended but whose body is still read are under way.
     under_way: [AtomicUsize; 3],
@@ -32,7 +31,12 @@ pub(super) struct Inner {
     pub(super) work: Notify,
     /// Whether any endpoint can be reached.
     pub(super) reachable: watch::Sender<bool>,
-    /// What was done since the beginning.
+    pub(super) counts: Arc<Counts>,
+}
+
+/// What was done since the beginning, by a cluster and those that it was made from.
+#[derive(Default)]
+pub(super) struct Counts {
     pub(super) retried: AtomicU64,
     pub(super) ejected: AtomicU64,
 }
@@ -59,17 +63,26 @@ impl Tried {
 
 impl Inner {
     pub(super) fn new(endpoints: Endpoints) -> Self {
+        Self::since(Instant::now(), endpoints, Arc::default())
+    }
+
+    /// One with other endpoints and the same beginning, so that times told to an endpoint of both mean the same.
+    pub(super) fn with(&self, endpoints: Endpoints) -> Self {
+        Self::since(self.began, endpoints, Arc::clone(&self.counts))
+    }
+
+    fn since(began: Instant, endpoints: Endpoints, counts: Arc<Counts>) -> Self {
+        let reachable = endpoints.iter().any(|endpoint| !endpoint.is_unreachable());
         Self {
-            endpoints: ArcSwap::from_pointee(endpoints),
+            endpoints,
             budget: Budget::default(),
             under_way: Default::default(),
             draws: AtomicU64::new(RandomState::new().build_hasher().finish()),
-            began: Instant::now(),
+            began,
             awake: AtomicBool::new(true),
             work: Notify::new(),
-            reachable: watch::Sender::new(true),
-            retried: AtomicU64::new(0),
-            ejected: AtomicU64::new(0),
+            reachable: watch::Sender::new(reachable),
+            counts,
         }
     }
 
@@ -93,7 +106,8 @@ impl Inner {
 
     /// Where the next request goes; `None` when every endpoint that was not tried cannot be reached. An endpoint whose
     /// ejection is over is taken for its trial, and when there is no other, one whose ejection is not.
-    pub(super) fn pick(&self, endpoints: &Endpoints, tried: &Tried) -> Option<usize> {
+    pub(super) fn pick(&self, tried: &Tried) -> Option<usize> {
+        let endpoints = &self.endpoints;
         let random = if endpoints.len() > 1 { self.draw() } else { 0 };
         let cost = |index: usize| if tried.has(index) { None } else { endpoints[index].cost(|| self.now()) };
         pick::pick(endpoints.len(), random, cost).or_else(|| last_resort(endpoints, tried))
@@ -108,7 +122,7 @@ impl Inner {
         let was_out = endpoint.is_unreachable() || endpoint.is_failing();
         endpoint.note(outcome, self.now(), self.may_eject());
         if !was_out && (endpoint.is_unreachable() || endpoint.is_failing()) {
-            self.ejected.fetch_add(1, Ordering::Relaxed);
+            self.counts.ejected.fetch_add(1, Ordering::Relaxed);
         }
         if endpoint.is_unreachable() {
             self.tell();
@@ -118,7 +132,7 @@ impl Inner {
 
     /// Bad answers eject at most half of the endpoints: when most of them answer badly, it is not for the place.
     fn may_eject(&self) -> bool {
-        let endpoints = self.endpoints.load();
+        let endpoints = &self.endpoints;
         endpoints.iter().filter(|endpoint| endpoint.is_failing()).count() < endpoints.len() / 2
     }
 
@@ -126,11 +140,6 @@ impl Inner {
     pub(super) fn reached(&self, endpoint: &Endpoint) {
         endpoint.reached(self.now());
         self.tell();
-    }
-
-    /// Whether `endpoint` is still one of the cluster's.
-    pub(super) fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.endpoints.load().iter().any(|have| Arc::ptr_eq(have, endpoint))
     }
 
     /// `pause` and up to a tenth more, so that not all come at the same time.
@@ -145,7 +154,7 @@ impl Inner {
     }
 
     pub(super) fn is_reachable(&self) -> bool {
-        self.endpoints.load().iter().any(|endpoint| !endpoint.is_unreachable())
+        self.endpoints.iter().any(|endpoint| !endpoint.is_unreachable())
     }
 
     /// Has the keeper look at the endpoints for as long as there are requests.

@@ -2,8 +2,8 @@
 //! endpoint that could not be reached is back, and whether one that says nothing is still there. While nothing is under
 //! way and nothing is wrong, it sleeps.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -22,20 +22,16 @@ const MOST_LOOKS: u32 = 64;
 
 pub(super) struct Keeper {
     cluster: Arc<Inner>,
-    watched: Vec<Watched>,
+    /// Of each endpoint.
+    silences: Vec<Silence>,
     /// End with the keeper.
     knocks: JoinSet<()>,
 }
 
-/// What the keeper remembers of an endpoint.
-struct Watched {
-    endpoint: Weak<Endpoint>,
-    silence: Silence,
-}
-
 impl Keeper {
     pub(super) fn new(cluster: Arc<Inner>) -> Self {
-        Self { cluster, watched: Vec::new(), knocks: JoinSet::new() }
+        let silences = cluster.endpoints.iter().map(|_| Silence::default()).collect();
+        Self { cluster, silences, knocks: JoinSet::new() }
     }
 
     /// Keeps until the task is aborted.
@@ -55,18 +51,19 @@ impl Keeper {
         }
     }
 
+    /// Whether requests wait, or something is wrong that another cluster with the same endpoint may see end.
     fn is_busy(&self) -> bool {
-        self.cluster.endpoints.load().iter().any(|endpoint| endpoint.waiting() > 0)
+        self.cluster.endpoints.iter().any(|endpoint| endpoint.waiting() > 0 || endpoint.is_unreachable())
     }
 
     fn look(&mut self) {
-        let endpoints = self.cluster.endpoints.load_full();
-        self.watched.retain(|watched| watched.endpoint.strong_count() > 0);
-        for endpoint in endpoints.iter() {
+        let cluster = Arc::clone(&self.cluster);
+        cluster.tell();
+        for (index, endpoint) in cluster.endpoints.iter().enumerate() {
             if endpoint.is_unreachable() {
-                self.spawn(endpoint, knock::until_reached(Arc::clone(&self.cluster), Arc::clone(endpoint)));
-            } else if self.silence_of(endpoint).look(endpoint.waiting(), endpoint.answers()) {
-                self.spawn(endpoint, knock::once(Arc::clone(&self.cluster), Arc::clone(endpoint)));
+                self.spawn(endpoint, knock::until_reached(Arc::clone(&cluster), Arc::clone(endpoint)));
+            } else if self.silences[index].look(endpoint.waiting(), endpoint.answers()) {
+                self.spawn(endpoint, knock::once(Arc::clone(&cluster), Arc::clone(endpoint)));
             }
         }
     }
@@ -79,15 +76,6 @@ impl Keeper {
                 drop(place);
             });
         }
-    }
-
-    fn silence_of(&mut self, endpoint: &Arc<Endpoint>) -> &mut Silence {
-        let is_it = |watched: &Watched| watched.endpoint.as_ptr() == Arc::as_ptr(endpoint);
-        let index = self.watched.iter().position(is_it).unwrap_or_else(|| {
-            self.watched.push(Watched { endpoint: Arc::downgrade(endpoint), silence: Silence::default() });
-            self.watched.len() - 1
-        });
-        &mut self.watched[index].silence
     }
 }
 

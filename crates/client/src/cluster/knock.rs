@@ -18,16 +18,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause. Together with an attempt, and what is added by chance, it is less than a second.
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// Connects again and again until `endpoint` is there, or is none of the cluster's any more.
+/// Connects again and again until `endpoint` is there.
 pub(super) async fn until_reached(cluster: Arc<Inner>, endpoint: Arc<Endpoint>) {
     let mut pause = FIRST_PAUSE;
     // May take as long as a request's connection: there are endpoints that are far away.
     let mut patient = pin!(endpoint.knock());
     loop {
         sleep(cluster.by_chance(pause)).await;
-        if !cluster.has(&endpoint) {
-            return;
-        }
         let outcome = tokio::select! {
             outcome = &mut patient => {
                 patient.set(endpoint.knock());
@@ -53,7 +50,7 @@ pub(super) async fn once(cluster: Arc<Inner>, endpoint: Arc<Endpoint>) {
         Ok(Err(error)) => Some(error),
         Err(_) => None,
     };
-    if endpoint.answers() == answers && cluster.has(&endpoint) {
+    if endpoint.answers() == answers {
         if error.is_some() {
             *endpoint.last_error() = error;
         }

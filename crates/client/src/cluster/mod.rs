@@ -44,7 +44,7 @@ use crate::target::{Address, Target, TargetError};
 use crate::tls::TlsOptions;
 use crate::transport::TransportOptions;
 use endpoint::Endpoint;
-use inner::{Endpoints, Inner};
+use inner::Inner;
 use keeper::Keeper;
 
 pub use attempt::Lease;
@@ -74,8 +74,8 @@ pub struct ClusterOptions {
     pub own: TransportOptions,
 }
 
-/// A backend with one endpoint or several, which are as good as each other and prove that they are by the same TLS
-/// options.
+/// A backend with one endpoint or several, which are as good as each other. All prove who they are by the same TLS
+/// options, except for unix sockets, which are spoken to in plain HTTP.
 pub struct Cluster {
     inner: Arc<Inner>,
     tls: Option<TlsOptions>,
@@ -98,18 +98,17 @@ impl Cluster {
     ) -> Result<Self, TargetError> {
         let made = addresses.iter().map(|address| make(address, tls.as_ref(), &dialer, &options));
         let inner = Arc::new(Inner::new(made.collect::<Result<_, _>>()?));
-        let keeper = tokio::spawn(Keeper::new(Arc::clone(&inner)).keep()).abort_handle();
-        Ok(Self { inner, tls, dialer, options, keeper })
+        Ok(Self::kept(inner, tls, dialer, options))
     }
 
-    /// Makes `addresses` the endpoints. Those that stay keep their connections and what is thought of them; those that
-    /// go get nothing more, and what is under way there is finished.
+    /// The cluster of the endpoints at `addresses`. Those that it shares with this one keep their connections and what
+    /// is thought of them; those that it lacks get nothing from it, and what is under way there is finished.
     ///
     /// # Errors
-    /// [`TargetError`] when a new address cannot be used; nothing is changed then.
-    pub fn set_targets(&self, addresses: &[Address]) -> Result<(), TargetError> {
-        let have = self.inner.endpoints.load_full();
-        let find = |address: &Address| have.iter().find(|endpoint| endpoint.address == *address);
+    /// [`TargetError`] when a new address cannot be used.
+    pub fn with_targets(&self, addresses: &[Address]) -> Result<Self, TargetError> {
+        let find =
+            |address: &Address| self.inner.endpoints.iter().find(|endpoint| endpoint.address == *address);
         let wanted = addresses.iter().map(|address| match find(address) {
             Some(endpoint) => Ok(Arc::clone(endpoint)),
             None => {
@@ -118,10 +117,13 @@ impl Cluster {
                 Ok(made)
             }
         });
-        let wanted: Endpoints = wanted.collect::<Result<_, TargetError>>()?;
-        self.inner.endpoints.store(Arc::new(wanted));
-        self.inner.tell();
-        Ok(())
+        let inner = Arc::new(self.inner.with(wanted.collect::<Result<_, TargetError>>()?));
+        Ok(Self::kept(inner, self.tls.clone(), self.dialer.clone(), self.options.clone()))
+    }
+
+    fn kept(inner: Arc<Inner>, tls: Option<TlsOptions>, dialer: Dialer, options: ClusterOptions) -> Self {
+        let keeper = tokio::spawn(Keeper::new(Arc::clone(&inner)).keep()).abort_handle();
+        Self { inner, tls, dialer, options, keeper }
     }
 
     /// Whether any endpoint can be reached, as far as is known, and word of each change: at once, from what requests
@@ -143,6 +145,7 @@ fn make(
     dialer: &Dialer,
     options: &ClusterOptions,
 ) -> Result<Arc<Endpoint>, TargetError> {
-    let target = Target { address: address.clone(), tls: tls.cloned() };
+    let tls = tls.filter(|_| matches!(address, Address::Tcp { .. })).cloned();
+    let target = Target { address: address.clone(), tls };
     Endpoint::new(target, dialer, options).map(Arc::new)
 }

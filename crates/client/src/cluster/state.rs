@@ -67,15 +67,15 @@ impl Cluster {
     /// What the cluster is like now.
     pub fn state(&self) -> ClusterState {
         let (inner, now) = (&self.inner, self.inner.now());
-        let endpoints = inner.endpoints.load();
+        let endpoints = &inner.endpoints;
         let knocked = endpoints.iter().any(|endpoint| endpoint.is_knocked_at());
         ClusterState {
             breaker: breaker(inner.is_reachable(), knocked),
             requests: inner.under_way(Class::Request),
             streams: inner.under_way(Class::Stream),
             retries: inner.budget.retries(),
-            retried: inner.retried.load(Ordering::Relaxed),
-            ejected: inner.ejected.load(Ordering::Relaxed),
+            retried: inner.counts.retried.load(Ordering::Relaxed),
+            ejected: inner.counts.ejected.load(Ordering::Relaxed),
             endpoints: endpoints
                 .iter()
                 .map(|endpoint| EndpointState {
