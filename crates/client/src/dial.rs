@@ -68,6 +68,12 @@ impl Dialer {
         Self { policy, limit }
     }
 
+    /// The same with another limit.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { policy: Arc::clone(&self.policy), limit }
+    }
+
     /// Connects to `address`.
     pub(crate) async fn open(&self, address: &Address) -> Result<Socket, DialError> {
         match address {

@@ -88,7 +88,7 @@ impl Worker {
 
     async fn check(&self, wanted: &Wanted) -> Result<Checked, Unavailable> {
         let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
-        let backend = self.shared.backends.get(endpoint).await?;
+        let backend = self.shared.backends.of(&wanted.name, endpoint, &wanted.policy).await?;
         let known = self.good.as_ref().and_then(|good| good.open_api.as_ref());
         availability::check(backend, &wanted.group_version, known).await
     }
