@@ -3,15 +3,15 @@
 //! stay are kept, unless our certificate is a new one.
 
 mod backends;
-mod held;
 mod refusal;
 
 use bytes::Bytes;
 use detectviz_client::cluster::{Bounds, ClusterState};
 use detectviz_client::{Class, ClientIdentity, Cluster};
 use detectviz_core::BackendPolicy;
-use detectviz_core::http::{Body, Request, Response};
+use detectviz_core::http::{Body, Held, Request, Response};
 use http::{HeaderValue, StatusCode, header};
+use http_body::Body as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -70,7 +70,7 @@ impl Backend {
             None => exchange.await,
         };
         let (answer, lease) = outcome?;
-        Ok(held::until_read(answer, (place, lease)))
+        Ok(answer.map(|body| held(body, (place, lease))))
     }
 
     /// What its endpoints, bounds and breaker are like now.
@@ -122,6 +122,11 @@ impl Backend {
         headers::set_aggregator_identity(fields);
         request
     }
+}
+
+/// The body, which keeps `kept` until it has been read and dropped.
+fn held(body: Body, kept: impl Send + Unpin + 'static) -> Body {
+    if body.is_end_stream() { body } else { Body::boxed(Box::pin(Held::new(body, kept))) }
 }
 
 #[cfg(test)]

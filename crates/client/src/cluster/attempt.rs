@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use detectviz_core::http::{Request, Response};
+use detectviz_core::http::Request;
 use http::StatusCode;
 
 use super::Class;
 use super::endpoint::Endpoint;
 use super::health::Outcome;
 use super::inner::Inner;
-use crate::transport::{Failed, Phase, TransportError};
+use crate::transport::{Failed, Phase, TransportError, Upgraded};
 
 /// Who waited less did not wait in vain.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,9 +46,9 @@ impl Lease {
     }
 
     /// Sends the request, and tells what is thought of the endpoint what came of it.
-    pub(super) async fn send(&self, request: Request) -> Result<Response, Failed> {
+    pub(super) async fn send(&self, request: Request, upgrade: bool) -> Result<Upgraded, Failed> {
         let waiting = Waiting::begin(self);
-        let outcome = self.endpoint.send(request, self.class).await;
+        let outcome = self.endpoint.send(request, (self.class, upgrade)).await;
         waiting.end(&outcome);
         outcome
     }
@@ -62,11 +62,11 @@ impl<'a> Waiting<'a> {
         Self { lease, since: Instant::now(), answers: endpoint.answers(), trial, over: false }
     }
 
-    fn end(mut self, outcome: &Result<Response, Failed>) {
+    fn end(mut self, outcome: &Result<Upgraded, Failed>) {
         self.over = true;
         let (cluster, endpoint) = (&self.lease.cluster, &self.lease.endpoint);
         match outcome {
-            Ok(answer) if !is_gateways(answer.status()) => endpoint.answered(|| cluster.now()),
+            Ok(answer) if !is_gateways(code(answer)) => endpoint.answered(|| cluster.now()),
             Ok(_) => cluster.note(endpoint, Outcome::Gateway),
             Err(failed) => match fault(failed) {
                 Some(fault) => {
@@ -98,6 +98,12 @@ impl Drop for Waiting<'_> {
             self.lease.cluster.note(endpoint, Outcome::Silent);
         }
         self.give_up();
+    }
+}
+
+fn code(answer: &Upgraded) -> StatusCode {
+    match answer {
+        Upgraded::Switched(answer, _) | Upgraded::Refused(answer) => answer.status(),
     }
 }
 

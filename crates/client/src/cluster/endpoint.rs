@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use detectviz_core::http::{Request, Response};
+use detectviz_core::http::Request;
 
 use super::health::{Health, Outcome, Standing};
 use super::pick::{self, WARM_UP};
 use super::{Class, ClusterOptions};
 use crate::dial::Dialer;
 use crate::target::{Address, Target, TargetError};
-use crate::transport::{Failed, Transport, TransportError};
+use crate::transport::{Failed, Transport, TransportError, Upgraded};
 
 /// What [`Endpoint::gate`] says; all but the first are looked at more closely.
 const OPEN: u8 = 0;
@@ -67,8 +67,17 @@ impl Endpoint {
         })
     }
 
-    pub(super) async fn send(&self, request: Request, class: Class) -> Result<Response, Failed> {
-        self.lines[class as usize].send(request).await
+    /// Sends a request; one for another protocol may be answered by a tunnel.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        (class, upgrade): (Class, bool),
+    ) -> Result<Upgraded, Failed> {
+        let line = &self.lines[class as usize];
+        match upgrade {
+            true => line.upgrade(request).await,
+            false => line.send(request).await.map(Upgraded::Refused),
+        }
     }
 
     /// Makes a connection as a request would, and lets it go.

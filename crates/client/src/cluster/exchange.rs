@@ -12,7 +12,7 @@ use super::budget::Retry;
 use super::endpoint::Endpoint;
 use super::inner::{Inner, MAX_TRIES, Tried};
 use super::{Class, Cluster, ClusterError};
-use crate::transport::{Failed, Phase, TransportError};
+use crate::transport::{Failed, Phase, TransportError, Upgraded};
 
 impl Cluster {
     /// Sends a request, and gives the answer as soon as its head is there. The body must be read, or dropped, while the
@@ -23,7 +23,19 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError`], which says whether the request can have had an effect.
     pub async fn exchange(&self, request: Request, class: Class) -> Result<(Response, Lease), ClusterError> {
-        Exchange::new(&self.inner, &request, class).run(request).await
+        let (answer, lease) = Exchange::new(&self.inner, &request, (class, false)).run(request).await?;
+        match answer {
+            Upgraded::Refused(answer) | Upgraded::Switched(answer, _) => Ok((answer, lease)),
+        }
+    }
+
+    /// Sends a request for another protocol, over a connection of its own. It must have `Connection: Upgrade` and
+    /// `Upgrade`. The lease must be held for as long as the tunnel lasts.
+    ///
+    /// # Errors
+    /// As for [`Self::exchange`].
+    pub async fn upgrade(&self, request: Request) -> Result<(Upgraded, Lease), ClusterError> {
+        Exchange::new(&self.inner, &request, (Class::Stream, true)).run(request).await
     }
 }
 
@@ -31,6 +43,8 @@ impl Cluster {
 struct Exchange<'a> {
     cluster: &'a Arc<Inner>,
     class: Class,
+    /// Whether it asks for another protocol.
+    upgrade: bool,
     /// The head of a request that may be sent twice.
     spare: Option<Head>,
     tried: Tried,
@@ -41,19 +55,19 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(cluster: &'a Arc<Inner>, request: &Request, class: Class) -> Self {
-        let (spare, tried) = (Head::of_safe(request), Tried::default());
-        Self { cluster, class, spare, tried, tries: 0, retry: None, maybe_sent: false }
+    fn new(cluster: &'a Arc<Inner>, request: &Request, (class, upgrade): (Class, bool)) -> Self {
+        let (spare, tried) = (Head::of_safe(request).filter(|_| !upgrade), Tried::default());
+        Self { cluster, class, upgrade, spare, tried, tries: 0, retry: None, maybe_sent: false }
     }
 
-    async fn run(mut self, mut request: Request) -> Result<(Response, Lease), ClusterError> {
+    async fn run(mut self, mut request: Request) -> Result<(Upgraded, Lease), ClusterError> {
         let Some(mut index) = self.cluster.pick(&self.tried) else {
             return Err(self.closed());
         };
         loop {
             self.tries += 1;
             let lease = Lease::begin(self.cluster, &self.cluster.endpoints[index], self.class);
-            let failed = match lease.send(request).await {
+            let failed = match lease.send(request, self.upgrade).await {
                 Ok(answer) => return Ok((answer, lease)),
                 Err(failed) => failed,
             };
@@ -118,8 +132,8 @@ struct Head {
 impl Head {
     /// The head of a request that changes nothing and has no body.
     fn of_safe(request: &Request) -> Option<Self> {
-        let (method, upgrades) = (request.method(), request.headers().contains_key(http::header::UPGRADE));
-        (method.is_safe() && request.body().is_end_stream() && !upgrades).then(|| Self {
+        let method = request.method();
+        (method.is_safe() && request.body().is_end_stream()).then(|| Self {
             method: method.clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),

@@ -154,7 +154,8 @@ impl Backends {
             ..TransportOptions::default()
         };
         let own = TransportOptions { max_connections: OWN_CONNECTIONS, ..many.clone() };
-        let options = ClusterOptions { requests: many.clone(), streams: many, own };
+        let streams = TransportOptions { http2: true, ..many.clone() };
+        let options = ClusterOptions { requests: many, streams, own };
         let dialer = self.dialer.within(*connect_timeout);
         Ok(Cluster::new(&endpoint.addresses, Some(tls), dialer, options)?)
     }
