@@ -84,6 +84,12 @@ impl Dialer {
         Self { resolver, ..self }
     }
 
+    /// The same with another limit.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { limit, ..self.clone() }
+    }
+
     /// Connects to `address`.
     pub(crate) async fn open(&self, address: &Address) -> Result<Socket, DialError> {
         match address {

@@ -1,11 +1,13 @@
 //! Every outgoing connection of the server: one policy decides what may be dialled, one place dials.
 //!
 //! ```text
+//! Cluster (endpoints, balancing, breaker) →
 //! Transport (pool, HTTP/1.1 and HTTP/2), grpc → TLS → Dialer (resolve once) → DialPolicy (may we?) → socket
 //! ```
 //!
 //! Nothing else in the workspace may open a connection: `clippy.toml` bans `TcpStream::connect`.
 
+pub mod cluster;
 mod connector;
 pub mod dial;
 pub mod grpc;
@@ -15,6 +17,7 @@ mod target;
 pub mod tls;
 pub mod transport;
 
+pub use cluster::{Class, Cluster, ClusterError, ClusterOptions};
 pub use dial::{DialError, Dialer, Resolve};
 pub use grpc::GrpcOptions;
 pub use policy::{DialPolicy, Refused};

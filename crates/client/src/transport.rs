@@ -139,6 +139,15 @@ impl Transport {
         }
     }
 
+    /// Makes a connection as a request would, and closes it: whether the backend can be reached, and is trusted.
+    ///
+    /// # Errors
+    /// [`TransportError`], with the phase that failed.
+    pub async fn reach(&self) -> Result<(), TransportError> {
+        let _place = self.pool.place().await?;
+        self.pool.connector.open_http1().await.map(drop)
+    }
+
     async fn connection_for_upgrade(&self) -> Result<Box<Http1>, TransportError> {
         let place = self.pool.place().await?;
         let stream = self.pool.connector.open_http1().await?;

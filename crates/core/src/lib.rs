@@ -1,6 +1,7 @@
 //! What every edition shares and every runner plugs into: the contracts, their noop defaults, and the plain parts
 //! that hold them together. No HTTP engine, no TLS, no store: those are rooms above and beside.
 
+pub mod backend_policy;
 pub mod catalog;
 pub mod delegate;
 pub mod edition;
@@ -17,6 +18,7 @@ pub mod options;
 pub mod runner;
 pub mod toggles;
 
+pub use backend_policy::BackendPolicy;
 pub use catalog::Catalog;
 pub use delegate::{Delegate, Slot};
 pub use edition::{Edition, EditionTable, Provider, Registration};

@@ -1,32 +1,33 @@
-//! A backend is an endpoint with a client kept for it. Backends are made once for equal endpoints and shared; a new
-//! certificate of ours, or a changed endpoint, makes a new one while requests under way finish on the old.
+//! A backend is what one APIService asks for: a cluster of endpoints, which APIServices that ask for the same share, and
+//! bounds of its own. A change makes a new one while requests under way finish on the old; connections to endpoints that
+//! stay are kept, unless our certificate is a new one.
+
+mod backends;
+mod refusal;
 
 use bytes::Bytes;
-use detectviz_api::names::check_dns_subdomain;
-use detectviz_client::{
-    Address, ClientIdentity, Dialer, Failed, Phase, Target, TargetError, TlsOptions, Transport,
-    TransportOptions,
-};
-use detectviz_core::http::{Body, Request, Response};
+use detectviz_client::cluster::{Bounds, ClusterState};
+use detectviz_client::{Class, ClientIdentity, Cluster};
+use detectviz_core::BackendPolicy;
+use detectviz_core::http::{Body, Held, Request, Response};
 use http::{HeaderValue, StatusCode, header};
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use http_body::Body as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::error::{BuildError, FetchError, Unavailable};
-use crate::front_proxy::FrontProxy;
+use crate::error::FetchError;
 use crate::proxy::headers::{self, HOP};
-use crate::spec::Endpoint;
+use backends::Key;
+
+pub(crate) use backends::Backends;
+pub(crate) use refusal::SendError;
 
 /// How long a probe or a discovery document may take; upstream's limit for its probe.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many connections probes and discovery use at most; several APIServices may share a backend.
-const OWN_CONNECTIONS: usize = 8;
-
-/// The client of one endpoint.
+/// What requests to one APIService are sent to.
 pub(crate) struct Backend {
     /// Scheme, host and port, for messages.
     pub(crate) url: String,
@@ -34,12 +35,16 @@ pub(crate) struct Backend {
     pub(crate) host: HeaderValue,
     /// This server's name in [`HOP`] headers.
     pub(crate) hop: HeaderValue,
-    transport: Transport,
-    /// Connections of watches, each of which keeps one for as long as it lasts.
-    watches: Transport,
-    /// Connections of our own, so that a backend whose connections are all in use still passes its probe.
-    own: Transport,
+    shared: Arc<Shared>,
+    policy: BackendPolicy,
+    bounds: Arc<Bounds>,
+}
+
+/// What backends that ask for the same have in common.
+struct Shared {
+    key: Key,
     identity: Arc<ClientIdentity>,
+    cluster: Cluster,
 }
 
 /// A document, or the word that it has not changed.
@@ -51,13 +56,31 @@ pub(crate) enum Fetched {
 }
 
 impl Backend {
-    /// Sends a request as it is; one that is `long_running` takes no connection from those that are not.
+    /// Sends a request as it is, within the bounds of the APIService; one that is `long_running` takes no connection and
+    /// no place from those that are not. The place is held until the answer has been read, or dropped.
     ///
     /// # Errors
-    /// [`Failed`] with the phase that failed.
-    pub(crate) async fn send(&self, request: Request, long_running: bool) -> Result<Response, Failed> {
-        let transport = if long_running { &self.watches } else { &self.transport };
-        transport.send(request).await
+    /// [`SendError`], which says whether the request can have had an effect.
+    pub(crate) async fn send(&self, request: Request, long_running: bool) -> Result<Response, SendError> {
+        let class = if long_running { Class::Stream } else { Class::Request };
+        let place = self.bounds.enter(class).await?;
+        let exchange = self.shared.cluster.exchange(request, class);
+        let outcome = match self.policy.timeout {
+            Some(limit) => timeout(limit, exchange).await.map_err(|_| SendError::TimedOut(limit))?,
+            None => exchange.await,
+        };
+        let (answer, lease) = outcome?;
+        Ok(answer.map(|body| held(body, (place, lease))))
+    }
+
+    /// What its endpoints, bounds and breaker are like now.
+    pub(crate) fn state(&self) -> ClusterState {
+        self.shared.cluster.state()
+    }
+
+    /// Whether any endpoint can be reached, and word of each change, from what requests meet with.
+    pub(crate) fn reachable(&self) -> watch::Receiver<bool> {
+        self.shared.cluster.reachable()
     }
 
     /// The document at `path`, asked for under the aggregator's own identity. Redirects are not followed: they fail
@@ -73,7 +96,8 @@ impl Backend {
         limit: usize,
     ) -> Result<Fetched, FetchError> {
         let fetch = async {
-            let response = self.ask(path, accept, known).await.map_err(|failed| failed.error)?;
+            let request = self.own_request(path, accept, known);
+            let (response, _lease) = self.shared.cluster.exchange(request, Class::Own).await?;
             match response.status() {
                 StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::NotModified),
                 code if !code.is_success() => {
@@ -85,21 +109,6 @@ impl Backend {
             Ok(Fetched::Document { bytes: response.into_body().collect(limit).await?, etag })
         };
         tokio::time::timeout(FETCH_TIMEOUT, fetch).await.unwrap_or(Err(FetchError::TimedOut(FETCH_TIMEOUT)))
-    }
-
-    /// Asks again where a connection broke: the backend may have closed a kept one at that very moment.
-    async fn ask(
-        &self,
-        path: &str,
-        accept: &'static str,
-        known: Option<&HeaderValue>,
-    ) -> Result<Response, Failed> {
-        match self.own.send(self.own_request(path, accept, known)).await {
-            Err(why) if why.phase() == Phase::Send => {
-                self.own.send(self.own_request(path, accept, known)).await
-            }
-            outcome => outcome,
-        }
     }
 
     fn own_request(&self, path: &str, accept: &'static str, known: Option<&HeaderValue>) -> Request {
@@ -115,79 +124,9 @@ impl Backend {
     }
 }
 
-/// Makes backends and remembers those in use.
-pub(crate) struct Backends {
-    dialer: Dialer,
-    /// The bounds of each transport.
-    options: TransportOptions,
-    front_proxy: FrontProxy,
-    hop: HeaderValue,
-    in_use: Mutex<HashMap<Endpoint, Weak<Backend>>>,
-}
-
-impl Backends {
-    /// Backends that are dialled by `dialer` and shown the certificate in `files` (certificate, key).
-    pub(crate) fn new(dialer: Dialer, files: (PathBuf, PathBuf)) -> Self {
-        let hop = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
-        Self {
-            dialer,
-            options: TransportOptions::default(),
-            front_proxy: FrontProxy::new(files),
-            hop: hop.expect("a UUID is made of visible characters"),
-            in_use: Mutex::default(),
-        }
-    }
-
-    /// The backend at `endpoint`: the one in use, if nothing about it changed.
-    ///
-    /// # Errors
-    /// When the endpoint cannot be a backend, or our own certificate cannot be read.
-    pub(crate) async fn get(&self, endpoint: &Endpoint) -> Result<Arc<Backend>, Unavailable> {
-        let fail = |why: &BuildError| Unavailable::Backend { url: endpoint.url(), why: why.to_string() };
-        let identity = self.front_proxy.load().await.map_err(|why| fail(&why))?;
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(have) = in_use.get(endpoint).and_then(Weak::upgrade)
-            && Arc::ptr_eq(&have.identity, &identity)
-        {
-            return Ok(have);
-        }
-        let made = Arc::new(self.make(endpoint, identity).map_err(|why| fail(&why))?);
-        in_use.retain(|_, backend| backend.strong_count() > 0);
-        in_use.insert(endpoint.clone(), Arc::downgrade(&made));
-        Ok(made)
-    }
-
-    /// Follows the files of our own certificate, for as long as it is polled.
-    pub(crate) async fn watch_identity(&self) {
-        self.front_proxy.watch().await;
-    }
-
-    /// Changes whenever our own certificate was renewed: backends are to be asked for again.
-    pub(crate) fn renewals(&self) -> watch::Receiver<u64> {
-        self.front_proxy.renewals()
-    }
-
-    fn make(&self, endpoint: &Endpoint, identity: Arc<ClientIdentity>) -> Result<Backend, BuildError> {
-        let tls = TlsOptions {
-            ca_bundle_pem: endpoint.ca_bundle.clone(),
-            server_name: endpoint.server_name.clone(),
-            insecure_skip_verify: endpoint.insecure,
-            client_identity: Some(Arc::clone(&identity)),
-            ..TlsOptions::default()
-        };
-        let address = endpoint.addresses.first().cloned().expect("an endpoint has an address");
-        let tls = matches!(address, Address::Tcp { .. }).then_some(tls);
-        let target = Target { address, tls };
-        let few = TransportOptions { max_connections: OWN_CONNECTIONS, ..self.options.clone() };
-        let connect = |options| Transport::new(target.clone(), self.dialer.clone(), options);
-        let (transport, watches, own) = (connect(&self.options)?, connect(&self.options)?, connect(&few)?);
-        let host = endpoint.server_name.clone();
-        if check_dns_subdomain(&host).is_err() {
-            return Err(TargetError::Host { host }.into());
-        }
-        let host = HeaderValue::from_str(&host).expect("a DNS name is made of visible characters");
-        Ok(Backend { url: endpoint.url(), host, hop: self.hop.clone(), transport, watches, own, identity })
-    }
+/// The body, which keeps `kept` until it has been read and dropped.
+fn held(body: Body, kept: impl Send + Unpin + 'static) -> Body {
+    if body.is_end_stream() { body } else { Body::boxed(Box::pin(Held::new(body, kept))) }
 }
 
 #[cfg(test)]

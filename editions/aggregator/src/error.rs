@@ -2,7 +2,7 @@
 //! a message for people.
 
 use detectviz_api::{Reason, Status};
-use detectviz_client::{TargetError, TransportError};
+use detectviz_client::{ClusterError, TargetError};
 use detectviz_core::catalog::Taken;
 use detectviz_core::http::CollectError;
 use std::error::Error;
@@ -74,8 +74,8 @@ pub(crate) enum BuildError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// No answer.
-    #[error("{}", .0.report())]
-    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// An answer that could not be read whole.
     #[error(transparent)]
     Body(#[from] CollectError),

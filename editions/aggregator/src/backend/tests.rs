@@ -1,5 +1,7 @@
 use super::*;
-use detectviz_client::{Address, DialPolicy};
+use crate::error::Unavailable;
+use crate::spec::Endpoint;
+use detectviz_client::{Address, DialPolicy, Dialer};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::PemObject as _;
@@ -29,6 +31,13 @@ pub(crate) fn write_identity(folder: &Path) {
     let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
     std::fs::write(folder.join("crt"), certificate.pem()).unwrap();
     std::fs::write(folder.join("key"), key.serialize_pem()).unwrap();
+}
+
+impl Backends {
+    /// The backend of an APIService that asks for nothing more.
+    pub(crate) async fn get(&self, endpoint: &Endpoint) -> Result<Arc<Backend>, Unavailable> {
+        self.of("v1.a", endpoint, &BackendPolicy::default()).await
+    }
 }
 
 pub(crate) fn backends(folder: &Path) -> Backends {
@@ -102,9 +111,8 @@ async fn watches_take_no_connection_from_other_requests() {
     let mut tasks = JoinSet::new();
     tasks.spawn(watch_for_ever(listener, acceptor(folder.path())));
 
-    let mut backends = backends(folder.path());
-    backends.options.max_connections = 1;
-    let backend = backends.get(&at("127.0.0.1", port)).await.unwrap();
+    let policy = BackendPolicy { max_connections: 1, ..BackendPolicy::default() };
+    let backend = backends(folder.path()).of("v1.a", &at("127.0.0.1", port), &policy).await.unwrap();
     let watch = backend.send(Request::new(Body::empty()), true).await.unwrap();
     let other = backend.send(Request::new(Body::empty()), false).await.unwrap();
     assert_eq!((watch.status(), other.status()), (StatusCode::OK, StatusCode::OK));

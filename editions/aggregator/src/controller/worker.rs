@@ -137,7 +137,7 @@ impl Worker {
     /// Asks the backend whether it is there and, where that may be new, what it serves.
     async fn check(&mut self, wanted: &Wanted) -> Result<Arc<Backend>, Unavailable> {
         let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
-        let backend = self.shared.backends.get(endpoint).await?;
+        let backend = self.shared.backends.of(&wanted.name, endpoint, &wanted.policy).await?;
         let gv = &wanted.group_version;
         if self.shared.catalog.snapshot().owner(gv) == Some(Owner::Local) {
             return Err(Taken(gv.clone()).into());

@@ -7,7 +7,6 @@ mod response;
 
 use async_trait::async_trait;
 use detectviz_api::Status;
-use detectviz_client::{Phase, TransportError};
 use detectviz_core::http::{Request, Response};
 use detectviz_core::{Context, Handler, RunContext};
 use http::{Method, Uri};
@@ -15,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-use crate::backend::Backend;
-use crate::error::{BAD_GATEWAY, NOT_IMPLEMENTED, refused, try_later};
+use crate::backend::{Backend, SendError};
+use crate::error::{NOT_IMPLEMENTED, refused, try_later};
 use crate::metrics::ProxyMetrics;
 use response::End;
 
@@ -77,10 +76,7 @@ impl Proxy {
         *forwarded.uri_mut() = checked_uri(context, parts.uri.query())?;
         *forwarded.headers_mut() = fields;
         let long_running = context.info.is_long_running();
-        let answer = backend
-            .send(forwarded, long_running)
-            .await
-            .map_err(|failed| self.failed(&failed.error, &method))?;
+        let answer = backend.send(forwarded, long_running).await.map_err(|why| self.failed(&why, &method))?;
         let end = if long_running { End::With(self.context.clone()) } else { End::Idle(IDLE_LIMIT) };
         response::accept(&self.name, answer, end)
     }
@@ -92,21 +88,12 @@ impl Proxy {
         ))
     }
 
-    /// No answer came. Only a request that cannot have had an effect is one to try again.
-    fn failed(&self, why: &TransportError, method: &Method) -> Status {
-        // That all connections are in use says nothing about the backend's health.
-        if !matches!(why, TransportError::Busy { .. }) {
+    /// No answer came.
+    fn failed(&self, why: &SendError, method: &Method) -> Status {
+        if !why.is_busy() {
             self.unreachable.notify_one();
         }
-        let message = format!(
-            "the server is currently unable to handle the request: cannot reach APIService {:?}: {}",
-            self.name,
-            why.report()
-        );
-        if why.phase() == Phase::Send && !method.is_safe() {
-            return refused(BAD_GATEWAY, format!("{message}; it may have been executed"));
-        }
-        try_later(message)
+        why.status(&self.name, method)
     }
 }
 

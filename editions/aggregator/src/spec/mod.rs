@@ -12,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use detectviz_api::{GroupVersion, meta, names};
+use detectviz_core::BackendPolicy;
+use detectviz_core::backend_policy::Fault;
 use detectviz_core::informer::Objects;
 use serde_json::Value;
 
@@ -31,6 +33,10 @@ pub(crate) struct Wanted {
     pub(crate) priority: (i64, i64),
     /// Where its backend is.
     pub(crate) endpoint: Result<Endpoint, Unavailable>,
+    /// What may be asked of it at once.
+    pub(crate) policy: BackendPolicy,
+    /// What is wrong with the annotations that say so.
+    pub(crate) policy_faults: Vec<Fault>,
 }
 
 impl Wanted {
@@ -41,11 +47,14 @@ impl Wanted {
         let reference = reference(api_service)?;
         let group_version = group_version(api_service)?;
         let number = |field: &str| spec[field].as_i64().unwrap_or_default();
+        let (policy, policy_faults) = BackendPolicy::read(api_service);
         Some(Self {
             name: meta::name(api_service).to_owned(),
             group_version,
             priority: (number("groupPriorityMinimum"), number("versionPriority")),
             endpoint: endpoint(api_service, &reference, by),
+            policy,
+            policy_faults,
         })
     }
 }
