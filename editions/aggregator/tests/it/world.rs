@@ -194,6 +194,7 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         auth: Default::default(),
         tls: Default::default(),
         limits: Default::default(),
+        egress: Default::default(),
         aggregator: AggregatorOptions {
             proxy_client_cert_file,
             proxy_client_key_file,
