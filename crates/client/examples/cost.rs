@@ -2,7 +2,7 @@
 //! time is told per request. The load and the backend are other threads.
 //!
 //! ```text
-//! cargo run --release -p detectviz-client --example cost [REQUESTS [CONNECTIONS [BYTES]]]
+//! cargo run --release -p detectviz-client --example cost [plain|tls|h2] [REQUESTS [CONNECTIONS [BYTES]]]
 //! ```
 
 use std::convert::Infallible;
@@ -12,30 +12,42 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use detectviz_client::{Address, DialPolicy, Dialer, Target, Transport, TransportOptions};
+use detectviz_client::{Address, DialPolicy, Dialer, Target, TlsOptions, Transport, TransportOptions};
 use detectviz_core::http::{Body, Request, Response};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 type Incoming = hyper::Request<hyper::body::Incoming>;
 
 #[allow(clippy::print_stdout, reason = "that is what it is for")]
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
+    let mut arguments = std::env::args().skip(1).peekable();
+    let mode = arguments.next_if(|text| text.parse::<usize>().is_err()).unwrap_or_else(|| "plain".to_owned());
+    let mut arguments = arguments.map(|text| text.parse::<usize>().expect("a number"));
     let requests = arguments.next().unwrap_or(200_000);
     let connections = arguments.next().unwrap_or(32);
     let bytes = Bytes::from(vec![b'x'; arguments.next().unwrap_or(2048)]);
 
-    let backend = serve("backend", move |_: Incoming| {
+    let key = rcgen::generate_simple_self_signed(["backend.test".to_owned()]).expect("a certificate");
+    let tls = (mode != "plain").then(|| TlsOptions {
+        ca_bundle_pem: Some(Bytes::from(key.cert.pem())),
+        server_name: "backend.test".to_owned(),
+        ..TlsOptions::default()
+    });
+    let shown = tls.is_some().then(|| acceptor(&key, mode == "h2"));
+    let backend = serve("backend", shown, move |_: Incoming| {
         let body = Body::full(bytes.clone());
         async move { Response::new(body) }
     });
-    let target = Target { address: Address::tcp("127.0.0.1", backend.address.port()), tls: None };
+    let target = Target { address: Address::tcp("127.0.0.1", backend.address.port()), tls };
     let dialer = Dialer::new(Arc::new(DialPolicy::new()), Duration::from_secs(5));
-    let transport = Transport::new(target, dialer, &TransportOptions::default()).expect("a target");
+    let options = TransportOptions { http2: mode == "h2", ..TransportOptions::default() };
+    let transport = Transport::new(target, dialer, &options).expect("a target");
     let transport = Arc::new(transport);
-    let proxy = serve("proxy", move |request: Incoming| {
+    let proxy = serve("proxy", None, move |request: Incoming| {
         let transport = transport.clone();
         async move { transport.send(request.map(Body::stream)).await.expect("an answer") }
     });
@@ -44,7 +56,7 @@ fn main() {
     load(proxy.address, requests, connections);
     let (cpu, took) = (proxy.cpu() - cpu, start.elapsed());
     let each = |time: Duration| time.as_secs_f64() * 1e6 / requests as f64;
-    println!("{:.1} us of CPU a request, {:.0} requests a second", each(cpu), 1e6 / each(took));
+    println!("{mode}: {:.1} us of CPU a request, {:.0} requests a second", each(cpu), 1e6 / each(took));
 }
 
 /// A server on a thread of its own.
@@ -61,7 +73,22 @@ impl Served {
     }
 }
 
-fn serve<F, R>(name: &str, answer: F) -> Served
+fn acceptor(key: &rcgen::CertifiedKey<rcgen::KeyPair>, http2: bool) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![key.cert.der().clone()],
+            key.signing_key.serialize_der().try_into().expect("a key"),
+        )
+        .expect("a certificate and its key");
+    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn serve<F, R>(name: &str, tls: Option<TlsAcceptor>, answer: F) -> Served
 where
     F: Fn(Incoming) -> R + Clone + Send + 'static,
     R: Future<Output = Response> + Send + 'static,
@@ -81,8 +108,17 @@ where
                     let answer = answer(request);
                     async move { Ok::<_, Infallible>(answer.await) }
                 });
-                let served = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(served.serve_connection(TokioIo::new(tcp), service));
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let served = auto::Builder::new(TokioExecutor::new());
+                    match tls {
+                        Some(tls) => {
+                            let stream = tls.accept(tcp).await.expect("a handshake");
+                            served.serve_connection(TokioIo::new(stream), service).await
+                        }
+                        None => served.http1_only().serve_connection(TokioIo::new(tcp), service).await,
+                    }
+                });
             }
         });
     };

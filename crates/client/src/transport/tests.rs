@@ -139,6 +139,7 @@ async fn answer(
     let host = request.headers()[header::HOST].to_str().unwrap().to_owned();
     let response = match request.uri().path() {
         "/redirect" => hyper::Response::builder().status(302).header(header::LOCATION, "/elsewhere"),
+        path if path.starts_with("/close/") => hyper::Response::builder().header(header::CONNECTION, "close"),
         "/echo" => hyper::Response::builder().header(header::TRAILER, "x-trail"),
         _ => hyper::Response::builder().header("x-host", host).header("x-certificates", shown),
     };

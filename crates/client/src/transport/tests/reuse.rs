@@ -209,3 +209,97 @@ async fn idle_connections_are_let_go() {
     text(transport.send(get("/")).await.unwrap()).await;
     assert_eq!(server.accepted(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_or_mixed_up_while_connections_come_and_go() {
+    let server = Server::start(None).await;
+    let target = Target { address: Address::tcp("127.0.0.1", server.address.port()), tls: None };
+    let transport = Arc::new(Transport::new(target, dialer(), &few(8)).unwrap());
+    let mut all = JoinSet::new();
+    for client in 0..32 {
+        let transport = transport.clone();
+        all.spawn(async move {
+            for round in 0..50 {
+                let said = format!("/{client}/{round}");
+                let mut request = if round % 3 == 0 { post(Body::full(said.clone())) } else { get(&said) };
+                match round % 3 {
+                    0 => *request.uri_mut() = "/echo".parse().unwrap(),
+                    1 => *request.uri_mut() = format!("/close{said}").parse().unwrap(),
+                    _ => {}
+                }
+                let answer = transport.send(request).await.unwrap();
+                if round % 7 == 6 {
+                    drop(answer);
+                } else {
+                    assert!(text(answer).await.ends_with(said.as_bytes()));
+                }
+            }
+        });
+    }
+    all.join_all().await;
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_a_backend_says_is_read_or_refused(said in said_by_a_backend()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let target = Target { address: Address::tcp("127.0.0.1", port), tls: None };
+            let transport = Transport::new(target, dialer(), &few(1)).unwrap();
+            let backend = async {
+                loop {
+                    let (mut tcp, _) = listener.accept().await.unwrap();
+                    head_of_a_request(&mut tcp).await;
+                    let _ = tcp.write_all(&said).await;
+                }
+            };
+            let caller = async {
+                for _ in 0..2 {
+                    if let Ok(answer) = transport.send(get("/")).await {
+                        let _ = answer.into_body().collect(1 << 20).await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = backend => {}
+                () = caller => {}
+            }
+        });
+    }
+}
+
+/// Bytes, some of which look like an answer.
+fn said_by_a_backend() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        Just(b"HTTP/1.1 200 OK\r\n".to_vec()),
+        Just(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_vec()),
+        Just(b"HTTP/1.0 100 Continue\r\n\r\n".to_vec()),
+        Just(b"Transfer-Encoding: chunked\r\n".to_vec()),
+        Just(b"Content-Length: 5\r\n".to_vec()),
+        Just(b"Connection: close\r\n".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(b"5\r\nabcde\r\n0\r\n\r\n".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..16),
+    ];
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+#[tokio::test]
+async fn an_interim_answer_is_not_the_answer() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
+                   HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let server = Scripted::start(Box::leak(Box::new([interim, interim]))).await;
+    let transport = server.transport(&few(1));
+    for _ in 0..2 {
+        let mut request = post(Body::full("x"));
+        request.headers_mut().insert(header::EXPECT, "100-continue".parse().unwrap());
+        let answer = transport.send(request).await.unwrap();
+        assert_eq!((answer.status(), text(answer).await), (StatusCode::OK, "ok".into()));
+    }
+    assert_eq!(server.accepted(), 1);
+}
