@@ -19,6 +19,8 @@ use crate::wire::Endpoint;
 
 /// The name in the example server's certificate: the Service's, by which an aggregator asks for it.
 const SERVING_NAME: &str = "flights.default.svc";
+/// The example server's unix socket, in its folder.
+const SOCKET: &str = "flights.sock";
 /// The example plugin's id.
 pub const PLUGIN: &str = "detectviz-hostmetrics-datasource";
 
@@ -36,15 +38,33 @@ impl ExtensionServer {
     /// # Panics
     /// When it does not listen.
     pub fn start(server: &Server) -> Self {
-        let (folder, authority) = (server.folder().join("flights"), Authority::new("flights-ca"));
+        Self::named(server, Authority::new("flights-ca"), SERVING_NAME)
+    }
+
+    /// The same with a certificate that `authority` signs, for another name.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn named(server: &Server, authority: Authority, name: &str) -> Self {
+        let folder = server.folder().join("flights");
         std::fs::create_dir(&folder).expect("make a folder");
-        let (certificate, key) = authority.server(SERVING_NAME);
+        let (certificate, key) = authority.server(name);
         let front_proxy = server.pki("front-proxy-ca").with_extension("crt");
         std::fs::write(folder.join("serving.crt"), certificate).expect("write a certificate");
         std::fs::write(folder.join("serving.key"), key).expect("write a key");
         std::fs::copy(front_proxy, folder.join("front-proxy-ca.crt")).expect("copy the front-proxy CA");
         let (process, port) = run(&folder, 0);
         Self { process, folder, authority, port }
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The unix socket that it listens on too, with plain HTTP.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(SOCKET)
     }
 
     /// Starts it again where it was, with what it had at first.
@@ -98,6 +118,7 @@ fn run(folder: &Path, port: u16) -> (Running, u16) {
     command.env_clear().current_dir(folder).args(["--requestheader-allowed-names", "front-proxy-client"]);
     command.args(["--requestheader-client-ca-file", "front-proxy-ca.crt", "--tls-cert-file", "serving.crt"]);
     command.args(["--tls-private-key-file", "serving.key", "--write-info", "info.json", "--seed"]);
+    command.args(["--unix-socket", SOCKET]);
     let mut process = Running::start(command.args(["--secure-port", &port.to_string()]), "");
     let port = wait_for("the example server listens", || {
         let text = std::fs::read_to_string(&info).ok();

@@ -17,6 +17,7 @@ mod http;
 mod http2;
 mod kubectl;
 mod process;
+mod relay;
 mod server;
 mod variants;
 mod wait;
@@ -34,6 +35,7 @@ pub use history::{History, Load, Plan, Progress, Random, Selection, Servers, Sum
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;
+pub use relay::Relay;
 pub use server::{Builder, Server, Storage, command};
 pub use tokio_tungstenite::tungstenite::Message;
 pub use variants::{each_storage, enterprise, enterprise_every_line, every_edition, every_line, variants};

@@ -1,6 +1,8 @@
 //! Another API server behind this one's address: one login, one discovery, and nobody gets through as somebody else.
 
 mod many;
+mod remote_services;
+mod services;
 
 use detectviz_tests::{
     Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, enterprise_every_line,

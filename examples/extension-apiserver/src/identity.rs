@@ -49,10 +49,13 @@ pub(crate) enum Refusal {
     NotText(String),
 }
 
-/// A client certificate whose chain TLS verified against the front-proxy CA. It is made once a connection.
+/// Who is at the other end of a connection. It is made once a connection.
 #[derive(Debug, Clone)]
-pub(crate) struct VerifiedPeer {
-    common_name: Option<String>,
+pub(crate) enum VerifiedPeer {
+    /// Who has a client certificate whose chain TLS verified against the front-proxy CA, with this common name.
+    Certificate(Option<String>),
+    /// Who may open our socket: the file's permissions are the proof.
+    Socket,
 }
 
 impl VerifiedPeer {
@@ -63,7 +66,7 @@ impl VerifiedPeer {
             let name = names.next()?.as_str().ok()?.to_owned();
             names.next().is_none().then_some(name)
         });
-        Self { common_name }
+        Self::Certificate(common_name)
     }
 }
 
@@ -85,17 +88,18 @@ impl FrontProxies {
         headers: &HeaderMap,
     ) -> Result<Identity, Refusal> {
         let peer = peer.ok_or(Refusal::NoCertificate)?;
-        if !self.allows(peer) {
-            return Err(Refusal::CommonName(peer.common_name.clone()));
+        if let VerifiedPeer::Certificate(name) = peer
+            && !self.allows(name.as_ref())
+        {
+            return Err(Refusal::CommonName(name.clone()));
         }
         let user = single(headers, USER)?.ok_or(Refusal::NoUser)?;
         let uid = single(headers, UID)?.unwrap_or_default();
         Ok(Identity { user, uid, groups: texts(headers, GROUP)?, extra: extra(headers)? })
     }
 
-    fn allows(&self, peer: &VerifiedPeer) -> bool {
-        self.allowed_names.is_empty()
-            || peer.common_name.as_ref().is_some_and(|name| self.allowed_names.contains(name))
+    fn allows(&self, common_name: Option<&String>) -> bool {
+        self.allowed_names.is_empty() || common_name.is_some_and(|name| self.allowed_names.contains(name))
     }
 }
 
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     fn peer(name: &str) -> VerifiedPeer {
-        VerifiedPeer { common_name: Some(name.to_owned()) }
+        VerifiedPeer::Certificate(Some(name.to_owned()))
     }
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -197,10 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn who_may_open_the_socket_is_believed() {
+        let identity = check(Some(&VerifiedPeer::Socket), &[("x-remote-user", "jane")]).unwrap();
+        assert_eq!(identity.user, "jane");
+        assert!(matches!(check(Some(&VerifiedPeer::Socket), &[]), Err(Refusal::NoUser)));
+    }
+
+    #[test]
     fn the_common_name_is_read_from_the_certificate() {
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::CommonName, "front-proxy-client");
         let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-        assert_eq!(VerifiedPeer::new(certificate.der()).common_name.as_deref(), Some("front-proxy-client"));
+        let peer = VerifiedPeer::new(certificate.der());
+        assert!(matches!(peer, VerifiedPeer::Certificate(Some(name)) if name == "front-proxy-client"));
     }
 }

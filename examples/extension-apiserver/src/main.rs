@@ -15,6 +15,7 @@ mod route;
 mod schema;
 mod selector;
 mod server;
+mod socket;
 mod status;
 mod store;
 mod table;

@@ -12,7 +12,7 @@ use clap::Parser;
     version,
     about = "Serves flights.example.detectviz.io behind an API aggregator",
     long_about = "Serves flights.example.detectviz.io/v1 from memory, behind an API aggregator.\n\n\
-                  Requests are believed only over TLS with a client certificate of the front-proxy CA; the user, \
+                  Requests are believed only over TLS with a client certificate of the front-proxy CA, and over --unix-socket; the user, \
                   the groups and the extras then come from the X-Remote-* headers. Stop it with SIGTERM or SIGINT."
 )]
 pub(crate) struct Options {
@@ -23,6 +23,10 @@ pub(crate) struct Options {
     /// Port to listen on; 0 picks a free one, which --write-info tells
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) secure_port: u16,
+
+    /// Unix socket to listen on too, with plain HTTP: whoever may open it is believed like a front proxy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unix_socket: Option<PathBuf>,
 
     /// PEM file with the CA certificates that may sign a front proxy's client certificate
     #[arg(long, value_name = "FILE")]

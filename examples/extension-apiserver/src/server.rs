@@ -13,22 +13,23 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::App;
 use crate::identity::{FrontProxies, VerifiedPeer};
 use crate::options::Options;
+use crate::socket::Socket;
 use crate::store::Store;
 use crate::{rest, tls};
 
 /// How many connections are served at once; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 1024;
+pub(crate) const MAX_CONNECTIONS: usize = 1024;
 /// How many requests one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 250;
 /// How long a TLS handshake may take.
@@ -40,7 +41,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(100);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long open requests may take to finish once the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait after a failed accept, which usually means that file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     // Before the launcher learns that the server listens, so that no signal finds it unprepared.
     let mut stop = Stop::new()?;
     let address = SocketAddr::new(options.bind_address, options.secure_port);
+    let socket = options.unix_socket.as_deref().map(Socket::bind).transpose()?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
     let address = listener.local_addr().context("read own address")?;
     if let Some(file) = &options.write_info {
@@ -67,8 +69,14 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     tracing::info!(%address, "listening");
     let proxies = FrontProxies { allowed_names: options.requestheader_allowed_names };
     let app = Arc::new(App { proxies, store, shutdown: shutdown.clone() });
+    let on_socket = Arc::clone(&app);
+    let on_socket = async {
+        if let Some(socket) = socket {
+            socket.serve(on_socket).await;
+        }
+    };
     let listener = Listener { listener, acceptor: TlsAcceptor::from(serving.config), app };
-    tokio::join!(listener.serve(), async {
+    tokio::join!(listener.serve(), on_socket, async {
         stop.wait().await;
         tracing::info!("stopping");
         shutdown.cancel();
@@ -167,15 +175,23 @@ async fn serve(stream: TcpStream, slot: OwnedSemaphorePermit, acceptor: TlsAccep
         () = app.shutdown.cancelled() => return,
     };
     match stream {
-        Ok(Ok(stream)) => serve_http(stream, app).await,
+        Ok(Ok(stream)) => {
+            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let peer = certificate.map(VerifiedPeer::new);
+            serve_http(stream, peer, app).await;
+        }
         Ok(Err(error)) => tracing::info!(%error, "refused a TLS handshake"),
         Err(_) => tracing::info!("gave up on a TLS handshake that took too long"),
     }
     drop(slot);
 }
 
-async fn serve_http(stream: TlsStream<TcpStream>, app: Arc<App>) {
-    let peer = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(VerifiedPeer::new);
+/// Serves HTTP to whom `peer` says, until the connection or the server ends.
+pub(crate) async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<VerifiedPeer>,
+    app: Arc<App>,
+) {
     let shutdown = app.shutdown.clone();
     let begun = Notify::new();
     let service = service_fn(|request| {

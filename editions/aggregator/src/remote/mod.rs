@@ -19,6 +19,9 @@ use objects::Wanted;
 /// The most bytes of either file.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The most mistakes that are logged, a line each.
+const MAX_TOLD: usize = 100;
+
 const SERVICES_KEY: &str = "aggregator.remote_services_file";
 const BUNDLE_KEY: &str = "aggregator.api_service_ca_bundle_file";
 
@@ -74,8 +77,10 @@ impl RemoteServices {
                 self.wanted = wanted;
                 true
             }
-            Err(faults) => {
-                tracing::error!(error = %faults, "keep the remote services of before");
+            Err(Faults(faults)) => {
+                for Fault { key, origin, message } in faults.iter().take(MAX_TOLD) {
+                    tracing::error!(key, origin, error = message, "keep the remote services of before");
+                }
                 false
             }
         }
