@@ -2,6 +2,7 @@
 
 use detectviz_api::condition::Condition;
 use detectviz_api::{Reason, Status, condition};
+use detectviz_core::backend_policy::Fault;
 use detectviz_core::informer::Informer;
 use detectviz_core::{Leadership, Loopback};
 use serde_json::Value;
@@ -20,8 +21,11 @@ const MAX_TRIES: usize = 5;
 const BURST: u32 = 8;
 const REFILL: Duration = Duration::from_secs(5);
 
-/// The condition's type.
+/// The conditions' types.
 const AVAILABLE: &str = "Available";
+const POLICY: &str = "PolicyAccepted";
+/// The most characters of a message about a policy.
+const MAX_MESSAGE: usize = 4096;
 
 /// Reads and writes the conditions of APIServices.
 #[derive(Clone)]
@@ -39,11 +43,23 @@ pub(super) fn available(outcome: Result<(), &Unavailable>) -> Condition {
     }
 }
 
+/// The condition that annotations about what may be asked of a backend mean. Nobody needs to hear that nothing is wrong,
+/// unless they heard that something was.
+pub(super) fn policy(faults: &[Fault]) -> Condition {
+    if faults.is_empty() {
+        return Condition::new(POLICY, true, "Accepted", "all annotations mean something");
+    }
+    let told: Vec<_> = faults.iter().map(Fault::to_string).collect();
+    let message = format!("the default holds instead of {}", told.join("; "));
+    Condition::new(POLICY, false, "InvalidAnnotations", message.chars().take(MAX_MESSAGE).collect::<String>())
+}
+
 /// What is to be said of one APIService, and how often that may be: a backend that comes and goes is told of at once the
 /// first times, and then at a rate that many of them do not wear out the store by.
 pub(super) struct Said {
     conditions: Conditions,
-    wanted: Option<Condition>,
+    /// Each type once; the last is said first.
+    wanted: Vec<Condition>,
     /// Writes that may be made at once.
     tokens: u32,
     /// When there is one more.
@@ -52,26 +68,28 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn new(conditions: Conditions) -> Self {
-        Self { conditions, wanted: None, tokens: BURST, refill: Instant::now() }
+        Self { conditions, wanted: Vec::new(), tokens: BURST, refill: Instant::now() }
     }
 
     /// What is to be said from now on.
     pub(super) fn is(&mut self, condition: Condition) {
-        self.wanted = Some(condition);
+        self.wanted.retain(|wanted| wanted.kind != condition.kind);
+        self.wanted.push(condition);
     }
 
     /// Says it of the APIService `name`, unless it is said already; returns when it may be said if not now.
     pub(super) async fn say(&mut self, name: &str) -> Option<Instant> {
-        let wanted = self.wanted.take()?;
-        if self.conditions.has(name, &wanted) {
-            return None;
+        while let Some(wanted) = self.wanted.pop() {
+            if self.conditions.has(name, &wanted) {
+                continue;
+            }
+            if !self.take() {
+                self.wanted.push(wanted);
+                return Some(self.refill);
+            }
+            // Whether it is written or not, the next check says it again.
+            self.conditions.write(name, &wanted).await;
         }
-        if !self.take() {
-            self.wanted = Some(wanted);
-            return Some(self.refill);
-        }
-        // Whether it is written or not, the next check says it again.
-        self.conditions.write(name, &wanted).await;
         None
     }
 
@@ -93,7 +111,7 @@ impl Said {
 impl Conditions {
     /// Whether `wanted` is said of the APIService `name`, or is not this server's to say.
     fn has(&self, name: &str, wanted: &Condition) -> bool {
-        let is_set = |object: Arc<Value>| is_set(&object, wanted);
+        let is_set = |object: Arc<Value>| is_set(&object, wanted) || is_needless(&object, wanted);
         !self.leadership.is_leading() || self.api_services.get("", name).is_some_and(is_set)
     }
 
@@ -128,10 +146,35 @@ fn is_set(object: &Value, wanted: &Condition) -> bool {
     condition::find(object, wanted.kind) == Some(wanted_texts)
 }
 
+/// Whether the good news is about what nobody ever heard of.
+fn is_needless(object: &Value, wanted: &Condition) -> bool {
+    wanted.kind == POLICY && wanted.status == Some(true) && condition::find(object, POLICY).is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use detectviz_core::BackendPolicy;
     use serde_json::json;
+
+    #[test]
+    fn that_nothing_is_wrong_with_annotations_is_said_only_after_something_was() {
+        let (_, faults) = BackendPolicy::read(&json!({"metadata": {"annotations": {
+            "aggregator.detectviz.io/max-streams": "many", "aggregator.detectviz.io/x": "y".repeat(100_000),
+        }}}));
+        let (bad, good) = (policy(&faults), policy(&[]));
+        assert_eq!((bad.status_text(), bad.reason.as_str()), ("False", "InvalidAnnotations"));
+        assert!(
+            bad.message.starts_with(
+                "the default holds instead of annotation \"aggregator.detectviz.io/max-streams\""
+            )
+        );
+        assert!(bad.message.len() <= 4096 && bad.message.contains("means nothing"), "{}", bad.message);
+        let mut object = json!({});
+        assert!(is_needless(&object, &good) && !is_needless(&object, &bad));
+        bad.apply(&mut object);
+        assert!(!is_needless(&object, &good));
+    }
 
     #[test]
     fn an_outcome_is_a_condition_in_upstreams_words() {

@@ -41,6 +41,8 @@ pub(super) struct Worker {
     failures: u32,
     /// How many checks in a row requests asked for that found nothing wrong.
     doubts: u32,
+    /// The backend that was checked last, and its word of whether it can be reached.
+    heard: Option<(Arc<Backend>, watch::Receiver<bool>)>,
 }
 
 /// Where requests go now.
@@ -79,6 +81,7 @@ impl Worker {
             lane: Lane::Sound,
             failures: 0,
             doubts: 0,
+            heard: None,
         }
     }
 
@@ -112,13 +115,9 @@ impl Worker {
     }
 
     /// Waits for the next check, and says meanwhile what the last one found.
-    async fn rest(
-        &mut self,
-        changes: &mut Changes,
-        now: &Wanted,
-        (begun, led): (Instant, bool),
-    ) -> Cause {
+    async fn rest(&mut self, changes: &mut Changes, now: &Wanted, (begun, led): (Instant, bool)) -> Cause {
         let next = Instant::now() + self.wait(now);
+        let mut heard = self.heard.clone();
         loop {
             let unsaid = self.said.say(&now.name).await;
             tokio::select! {
@@ -127,6 +126,7 @@ impl Worker {
                 () = tokio::time::sleep_until(unsaid.unwrap_or(next)), if unsaid.is_some() => {}
                 () = tokio::time::sleep_until(next) => return Cause::Due,
                 () = self.told_unreachable(begun) => return Cause::Doubt,
+                () = word_from(&mut heard) => return Cause::Due,
                 // Requests are to be sent with the new certificate before the old one expires.
                 Ok(()) = changes.renewals.changed() => return Cause::Due,
                 changed = changes.wanted.changed() => return if changed.is_ok() { Cause::Due } else { Cause::End },
@@ -136,8 +136,12 @@ impl Worker {
 
     /// Asks the backend whether it is there and, where that may be new, what it serves.
     async fn check(&mut self, wanted: &Wanted) -> Result<Arc<Backend>, Unavailable> {
+        let last = self.heard.take();
         let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
         let backend = self.shared.backends.of(&wanted.name, endpoint, &wanted.policy).await?;
+        drop(last);
+        // Kept even while no request is sent to it: it finds out by itself when somebody is there again.
+        self.heard = Some((Arc::clone(&backend), backend.reachable()));
         let gv = &wanted.group_version;
         if self.shared.catalog.snapshot().owner(gv) == Some(Owner::Local) {
             return Err(Taken(gv.clone()).into());
@@ -190,6 +194,7 @@ impl Worker {
         self.log(wanted, outcome.as_ref().err());
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
         self.shared.metrics.available(&wanted.name, outcome.is_ok());
+        self.said.is(conditions::policy(&wanted.policy_faults));
         self.said.is(conditions::available(outcome.as_ref().map(drop)));
         self.point(wanted, outcome.map_err(|why| why.reason()));
     }
@@ -274,4 +279,14 @@ impl Worker {
         let failures = if wanted.endpoint.is_ok() { self.failures } else { 0 };
         pace::wait(failures, self.shared.interval)
     }
+}
+
+/// Waits for word from a backend that it can be reached, or no longer.
+async fn word_from(heard: &mut Option<(Arc<Backend>, watch::Receiver<bool>)>) {
+    if let Some((_, reachable)) = heard
+        && reachable.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }

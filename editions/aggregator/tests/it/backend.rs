@@ -1,9 +1,10 @@
 //! The real example API server as a process, with certificates of ours so that it can come back under the same ones.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::process::Child;
 
@@ -27,22 +28,39 @@ fn binary() -> &'static PathBuf {
 
 /// Certificates, and the process while it lives.
 pub(crate) struct Backend {
-    folder: tempfile::TempDir,
-    pub(crate) serving_ca: Ca,
-    pub(crate) front_proxy: Ca,
+    folder: Arc<tempfile::TempDir>,
+    pub(crate) serving_ca: Arc<Ca>,
+    pub(crate) front_proxy: Arc<Ca>,
     pub(crate) port: u16,
     child: Option<Child>,
 }
 
 impl Backend {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (serving_ca, front_proxy) = (Ca::new("serving"), Ca::new("front-proxy"));
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let (serving_ca, front_proxy) = (Arc::new(Ca::new("serving")), Arc::new(Ca::new("front-proxy")));
         std::fs::write(folder.path().join("ca.pem"), front_proxy.pem()).unwrap();
         serving_ca.issue(folder.path(), "serving", &["flights.default.svc"]);
         let mut backend = Self { folder, serving_ca, front_proxy, port: 0, child: None };
         backend.restart().await;
         backend
+    }
+
+    /// Another process that is as good as this one, on a port of its own.
+    pub(crate) async fn another(&self) -> Self {
+        let (folder, serving_ca) = (Arc::clone(&self.folder), Arc::clone(&self.serving_ca));
+        let mut another =
+            Self { folder, serving_ca, front_proxy: Arc::clone(&self.front_proxy), port: 0, child: None };
+        another.restart().await;
+        another
+    }
+
+    /// Has the process finish what it has begun, and end.
+    pub(crate) async fn terminate(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let id = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+        kill_process(id, Signal::TERM).unwrap();
+        assert!(child.wait().await.unwrap().success());
     }
 
     /// The certificate of the front proxy that the backend believes.

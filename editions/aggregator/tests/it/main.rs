@@ -8,5 +8,6 @@ mod hostile;
 mod identity;
 mod life;
 mod memory;
+mod rolling;
 mod services;
 mod world;
