@@ -158,6 +158,6 @@ mod tests {
         assert_eq!(bill["components"][2].get("hashes"), None, "what is ours has no registry");
         let of_ours = json!({"ref": "pkg:cargo/ours@0.1.0", "dependsOn": ["pkg:cargo/a@1.0.0", "pkg:cargo/a@2.0.0%2Bx"]});
         assert!(bill["dependencies"].as_array().unwrap().contains(&of_ours), "{text}");
-        assert!(!text.contains("/work"), "no path of a machine: {text}");
+        assert!(!text.contains("/checkout"), "no path of a machine: {text}");
     }
 }

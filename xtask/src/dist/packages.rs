@@ -146,7 +146,7 @@ pub(super) mod tests {
 
     /// An edition that needs a crate of ours, which needs two versions of one of a registry.
     pub(in crate::dist) fn example() -> Packages {
-        let tree = "0edition v0.1.0 (/work/edition)\n1ours v0.1.0 (/work/ours)\n2a v1.0.0\n2a v2.0.0+x\n1a v1.0.0 (*)\n";
+        let tree = "0edition v0.1.0 (/checkout/edition)\n1ours v0.1.0 (/checkout/ours)\n2a v1.0.0\n2a v2.0.0+x\n1a v1.0.0 (*)\n";
         let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"r\"\nchecksum = \"12ab\"\n\
                     dependencies = [\n \"b\",\n]\n\n[[package]]\nname = \"ours\"\nversion = \"0.1.0\"\n";
         let registry = Some("registry+https://github.com/rust-lang/crates.io-index");

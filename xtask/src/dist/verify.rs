@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_path_is_found_as_the_folder_of_something() {
-        assert!(holds(b"\0/work/x/lib.rs\0", b"/work/x"));
-        assert!(!holds(b"\0/work/xy/lib.rs\0", b"/work/x"));
+        assert!(holds(b"\0/checkout/x/lib.rs\0", b"/checkout/x"));
+        assert!(!holds(b"\0/checkout/xy/lib.rs\0", b"/checkout/x"));
     }
 }
