@@ -6,6 +6,7 @@
 
 mod bench;
 mod build;
+mod dist;
 mod editions;
 mod lint;
 mod plugin;
@@ -39,6 +40,8 @@ enum Command {
     Test(test::Args),
     /// Measure a release server beside etcd and nginx, and report ratios; a figure never fails it
     Bench(bench::Args),
+    /// Archive optimized editions with licences, completions, a bill of materials and checksums
+    Dist(dist::Args),
     /// Check formatting, clippy and the dependency policy (deny.toml)
     Lint(lint::Args),
     /// Check what no compiler checks: doc paths, lengths, manifests, feature sets, lock file
@@ -64,6 +67,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&workspace, &args),
         Command::Test(args) => test::test(&workspace, &args),
         Command::Bench(args) => bench::bench(&workspace, &args),
+        Command::Dist(args) => dist::dist(&workspace, &args),
         Command::Lint(args) => lint::lint(&workspace, &args),
         Command::Tidy(args) => tidy::tidy(&workspace, &args),
         Command::Editions(args) => editions::editions(&workspace, &args),

@@ -27,6 +27,11 @@ impl Workspace {
         &self.root
     }
 
+    /// The commit that binaries report; ends with `-dirty` when the tree differs.
+    pub(crate) fn commit(&self) -> &str {
+        &self.commit
+    }
+
     /// A path in the checkout.
     pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
