@@ -202,7 +202,6 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
             ..AggregatorOptions::default()
         },
         dataplane: Default::default(),
-        egress: Default::default(),
         toggles: Toggles::default(),
     }
 }
