@@ -80,7 +80,9 @@ fn condition(served: &Served, obstacle: Obstacle) -> Condition {
         ),
         Obstacle::NotInEdition { .. } => (not_in_edition, "use the enterprise edition".to_owned()),
         Obstacle::NoApiGroup => (disabled, "install an API group".to_owned()),
-        Obstacle::NotStarted { .. } => (not_started, "remove the cause and send the server SIGHUP".to_owned()),
+        Obstacle::NotStarted { .. } => {
+            (not_started, "remove the cause and send the server SIGHUP".to_owned())
+        }
     };
     let message = format!("{obstacle}; to {}, {remedy}", served.purpose);
     Condition::new("Available", false, reason, message)
@@ -147,8 +149,7 @@ mod tests {
         let fake = Fake::new();
         let loopback = fake.loopback();
         let context = RunContext::new(Arc::new(Checks::default()));
-        let obstacles =
-            watch::Sender::new(Obstacles { aggregator: Some(OFF), dataplane: Some(MISSING) });
+        let obstacles = watch::Sender::new(Obstacles { aggregator: Some(OFF), dataplane: Some(MISSING) });
         start(&context, &loopback, &obstacles.subscribe());
         loopback.create(APISERVICES.collection, &remote("v1.a.b")).await.unwrap();
         let local = json!({"metadata": {"name": "v1."}, "spec": {"version": "v1"}});
