@@ -5,7 +5,7 @@ mod connection;
 mod tls;
 mod websocket;
 
-pub use tls::{Credentials, ListenerTls, Shown, TlsError};
+pub use tls::{Credentials, FileError, ListenerTls, PemPair, TlsError, read_client_cas};
 
 use detectviz_core::RunContext;
 use rustix::net::sockopt;

@@ -4,11 +4,13 @@
 
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -23,21 +25,101 @@ pub enum TlsError {
     ClientCa(#[from] rustls::server::VerifierBuilderError),
 }
 
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read, or is no PEM.
+    #[error("read {what} {}: {source}", file.display())]
+    Read {
+        /// What is in the file.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: pem::Error,
+    },
+    /// It holds something else.
+    #[error("{} must hold {expected} in PEM", file.display())]
+    Lacks {
+        /// The file.
+        file: PathBuf,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// The key does not fit the certificate, or cannot be used.
+    #[error("use {} with the key {}: {source}", certificate.display(), key.display())]
+    Unfit {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why not.
+        source: rustls::Error,
+    },
+}
+
 /// A certificate, what stands between it and its CA, and its key.
-pub struct Shown {
+pub struct PemPair {
     /// In the order of a handshake.
     pub chain: Vec<CertificateDer<'static>>,
     /// The key.
     pub key: PrivateKeyDer<'static>,
 }
 
+impl PemPair {
+    /// The pair in two files.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the key does not fit.
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, FileError> {
+        let chain = read_certificates(certificate, "the certificate")?;
+        let read = |source| FileError::Read { what: "the key", file: key.to_owned(), source };
+        let pair = Self { chain, key: PrivateKeyDer::from_pem_file(key).map_err(read)? };
+        let fits = certified(pair.copy(), &rustls::crypto::aws_lc_rs::default_provider());
+        fits.map_err(|source| FileError::Unfit {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            source,
+        })?;
+        Ok(pair)
+    }
+
+    /// The same once more.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
+/// The CAs in a file.
+///
+/// # Errors
+/// When it cannot be read, has no certificate, or one that is no CA's.
+pub fn read_client_cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let cas = read_certificates(file, "the client CAs")?;
+    match cas.iter().all(crate::pki::is_ca) {
+        true => Ok(cas),
+        false => Err(FileError::Lacks { file: file.to_owned(), expected: "certificates of CAs alone" }),
+    }
+}
+
+fn read_certificates(file: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let read = |source| FileError::Read { what, file: file.to_owned(), source };
+    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let found: Vec<_> = found.map_err(read)?;
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(FileError::Lacks { file: file.to_owned(), expected: "a certificate" }),
+    }
+}
+
 /// What the listener shows, and whom it believes.
 pub struct Credentials {
     /// The certificate of this server's own CA.
-    pub own: Shown,
+    pub own: PemPair,
     /// The certificate that somebody gave the server. It is shown unless a client asks by a name that only
     /// [`Self::own`] has.
-    pub given: Option<Shown>,
+    pub given: Option<PemPair>,
     /// The CAs of clients' certificates. A client without a certificate may still bring a token; one with a certificate
     /// of another CA is refused.
     pub client_cas: Vec<CertificateDer<'static>>,
@@ -105,7 +187,7 @@ impl Trust {
 }
 
 /// The key fits the certificate, or this fails.
-fn certified(shown: Shown, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, rustls::Error> {
+fn certified(shown: PemPair, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, rustls::Error> {
     CertifiedKey::from_der(shown.chain, shown.key, provider).map(Arc::new)
 }
 

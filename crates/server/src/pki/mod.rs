@@ -23,7 +23,7 @@ use detectviz_api::identity::SYSTEM_MASTERS;
 use sha2::{Digest as _, Sha256};
 
 pub use authority::{Authority, is_ca};
-pub use bundle::merged_bundle;
+pub use bundle::{merged_bundle, pem_bundle};
 pub use error::PkiError;
 pub use files::{PRIVATE, PUBLIC, write_atomically, write_if_changed};
 pub use kubeconfig::{admin_kubeconfig, ensure_admin_kubeconfig};

@@ -120,7 +120,11 @@ impl Part {
 
     fn failed(&self, world: &World, fault: &anyhow::Error) {
         let (name, why) = (self.row.name, format!("{fault:#}"));
-        tracing::error!(name, error = why, "not started; tried again when the configuration changes or at SIGHUP");
+        tracing::error!(
+            name,
+            error = why,
+            "not started; tried again when the configuration changes or at SIGHUP"
+        );
         world.panel.note(&self.row, Some(format!("it could not be started: {why}")));
         world.panel.hold(&self.row, Some(Obstacle::NotStarted { name }));
     }
@@ -223,7 +227,7 @@ fn check(row: &Row) -> String {
 
 /// How a run tells that it has ended by itself: in the log, on `/statusz` and in readiness.
 fn reports(row: &Row, world: &World, context: &RunContext, ended: &Arc<AtomicBool>) -> Stopped {
-    let (sender, mut reports) = mpsc::channel(1);
+    let (sender, mut reports) = mpsc::channel::<(&str, Result<(), String>)>(1);
     let (row, panel, checks) = (row.clone(), Arc::clone(&world.panel), Arc::clone(&world.checks));
     let (name, ended) = (row.name, Arc::clone(ended));
     // Dropped when the context ends: an end that was asked for is no news.
