@@ -34,7 +34,7 @@ pub use history::{History, Load, Plan, Progress, Random, Selection, Servers, Sum
 pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use process::Running;
-pub use server::{Builder, Server, Storage, command};
+pub use server::{Builder, Server, Storage, command, replace};
 pub use tokio_tungstenite::tungstenite::Message;
 pub use variants::{each_storage, enterprise, enterprise_every_line, every_edition, every_line, variants};
 pub use wait::{wait_for, wait_until};
