@@ -7,9 +7,7 @@ mod growth;
 mod load;
 mod toggles;
 
-use detectviz_tests::{
-    Builder, Client, Edition, ExtensionServer, PLUGIN, PluginFolder, Server, editions, wait_until,
-};
+use detectviz_tests::{Builder, Client, ExtensionServer, PLUGIN, PluginFolder, Server, wait_until};
 use serde_json::{Value, json};
 
 use crate::support::{API_SERVICES, DATAPLANE_SERVICES, create};
@@ -26,14 +24,6 @@ fn toggles(aggregator: bool, dataplane: bool) -> String {
         "[aggregator]\navailability_interval_seconds = 1\n[feature_toggles]\n\
          kubernetesAggregator = {aggregator}\ndataplaneAggregator = {dataplane}\n"
     )
-}
-
-/// A server of the edition that has runners, if it was built, whose toggles are in its configuration file alone.
-fn switchable(body: impl FnOnce(Builder)) {
-    match editions().contains(&Edition::Enterprise) {
-        true => body(Server::builder(Edition::Enterprise)),
-        false => eprintln!("nothing to test: XTASK_EDITIONS has no enterprise"),
-    }
 }
 
 /// A server with everything on, and a backend and a plugin behind it.

@@ -1,11 +1,9 @@
 //! The configuration file while the server runs: a good one is followed, a bad one is refused as a whole, and what needs a
 //! restart is told.
 
-use detectviz_tests::{Edition, Server, editions};
+use detectviz_tests::{Edition, Server, editions, switchable};
 
-use super::{
-    FLIGHTS, FLIGHTS_SERVICE, await_no_remark, await_remark, sample, status, switchable, toggles, with_both,
-};
+use super::{FLIGHTS, FLIGHTS_SERVICE, await_no_remark, await_remark, sample, status, toggles, with_both};
 use crate::support::{API_SERVICES, await_available, create};
 
 const SUCCESSFUL: &str = "apiserver_last_reload_successful{subject=\"configuration\"}";

@@ -1,8 +1,8 @@
 //! What a hundred flips leave behind: nothing.
 
-use detectviz_tests::{Server, wait_until};
+use detectviz_tests::{Server, switchable, wait_until};
 
-use super::{FLIGHTS, await_code, await_query, switchable, toggles, with_both};
+use super::{FLIGHTS, await_code, await_query, toggles, with_both};
 
 /// How much memory may be held back by an allocator that was just busy, in KiB.
 const SLACK_KIB: u64 = 24 * 1024;

@@ -88,8 +88,9 @@ impl Load {
         });
     }
 
-    /// Ends the load; it was clean, and something was served.
-    pub(super) fn end(self) {
+    /// Ends the load; it was clean, and something was served. Gives how many answers there were, and how many of them as
+    /// wished.
+    pub(super) fn end(self) -> [usize; 2] {
         self.state.ended.store(true, Ordering::Relaxed);
         for worker in self.workers {
             worker.join().unwrap();
@@ -97,9 +98,9 @@ impl Load {
         let wrong = self.state.wrong.lock().unwrap();
         let (answered, served) =
             (self.state.answered.load(Ordering::Relaxed), self.state.served.load(Ordering::Relaxed));
-        eprintln!("load: {answered} answers, {served} as wished, {} wrong", wrong.len());
         assert!(wrong.is_empty(), "{} of {answered}: {:#?}", wrong.len(), &wrong[..wrong.len().min(5)]);
         assert!(served > 0, "nothing was served");
+        [answered, served]
     }
 }
 

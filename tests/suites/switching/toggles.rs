@@ -1,11 +1,9 @@
 //! Toggles are switched while clients are served.
 
-use detectviz_tests::wait_until;
+use detectviz_tests::{switchable, wait_until};
 
 use super::load::Load;
-use super::{
-    FLIGHTS, FLIGHTS_SERVICE, PLUGIN_SERVICE, await_code, await_query, status, switchable, toggles, with_both,
-};
+use super::{FLIGHTS, FLIGHTS_SERVICE, PLUGIN_SERVICE, await_code, await_query, status, toggles, with_both};
 use crate::support::{CONFIG_MAPS, DATAPLANE_SERVICES, await_available, config_map, create};
 
 #[test]
@@ -40,7 +38,8 @@ fn flips_under_load_fail_no_request() {
             await_query(&admin, 200);
             load.go_round();
         }
-        load.end();
+        let [answered, served] = load.end();
+        eprintln!("{answered} answers, {served} as wished");
         create(&admin, CONFIG_MAPS, &config_map("last", "x"));
         assert_eq!(watch.expect("ADDED")["metadata"]["name"], "last", "a local watch went on all the time");
         assert_eq!(plugins.processes().len(), 1);
