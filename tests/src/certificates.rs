@@ -1,6 +1,7 @@
 //! Certificates that a test signs, with its own CA or with one of the server's.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -51,9 +52,20 @@ impl Authority {
         &self.pem
     }
 
+    /// The CA's own certificate, in DER.
+    pub fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("read our own CA")
+    }
+
     /// A certificate and its key, both in PEM, for a server of this name.
     pub fn server(&self, name: &str) -> (String, String) {
+        self.server_until(name, 365)
+    }
+
+    /// Like [`Self::server`], for so many days from now.
+    pub fn server_until(&self, name: &str, days: u32) -> (String, String) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("use a server name");
+        params.not_after = (SystemTime::now() + Duration::from_hours(24 * u64::from(days))).into();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("make a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("sign a certificate");

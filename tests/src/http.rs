@@ -165,6 +165,19 @@ impl Request<'_> {
         Ok((Answer { code, body: bytes, headers, asked: self.asked() }, kept))
     }
 
+    /// A connection for it.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn try_connect(&self) -> io::Result<Connection> {
+        self.client.connect()
+    }
+
+    /// The method and the path.
+    pub fn what(&self) -> String {
+        self.asked()
+    }
+
     /// The request as it stands on the wire.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head =

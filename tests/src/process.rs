@@ -131,6 +131,11 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
+    /// Asks the process to read its files again.
+    pub fn hangup(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Stops the process until [`Self::resume`], as a machine that hangs; it does nothing more when this returns.
     pub fn pause(&self) {
         self.signal(Signal::STOP);

@@ -145,9 +145,13 @@ impl Builder {
     /// The text of the configuration file.
     #[must_use]
     pub fn config(self, text: &str) -> Self {
-        let path = self.folder.path().join("config.toml");
-        std::fs::write(&path, text).expect("write a configuration file");
+        let path = self.configuration();
+        replace(&path, text);
         self.option("--config", &path.to_string_lossy())
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.folder.path().join("config.toml")
     }
 
     /// Runs all controllers, as a server does that is told nothing: each namespace has the config map `kube-root-ca.crt`.
@@ -253,6 +257,16 @@ impl Server {
         Builder::new(edition)
     }
 
+    /// Replaces the configuration file that [`Builder::config`] wrote, which the server notices by itself.
+    pub fn reconfigure(&self, text: &str) {
+        replace(&self.builder.configuration(), text);
+    }
+
+    /// Asks the server to read its files again at once.
+    pub fn hangup(&self) {
+        self.process.hangup();
+    }
+
     /// The address in the ready line, `https://ADDR:PORT`.
     pub fn url(&self) -> &str {
         &self.url
@@ -306,9 +320,19 @@ impl Server {
     /// A client with this certificate, or with none.
     pub fn client(&self, certificate: Option<&Certificate>) -> Client {
         let ca = CertificateDer::from_pem_file(self.pki("serving-ca").with_extension("crt"));
+        self.client_of("localhost", ca.expect("read the serving CA"), certificate)
+    }
+
+    /// A client that asks for the server called `name`, whose certificate `ca` has to have signed.
+    pub fn client_of(
+        &self,
+        name: &str,
+        ca: CertificateDer<'static>,
+        certificate: Option<&Certificate>,
+    ) -> Client {
         let address = self.url.strip_prefix("https://").and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{:?} is no address", self.url));
-        Client::new(Endpoint::new(address, "localhost", ca.expect("read the serving CA"), certificate))
+        Client::new(Endpoint::new(address, name, ca, certificate))
     }
 
     /// The line that [`Self::kubectl`] is.
@@ -376,6 +400,16 @@ impl Server {
         let allowed = |line: &String| self.builder.allowed.iter().any(|text| line.contains(text.as_str()));
         self.log().into_iter().filter(|line| is_complaint(line) && !allowed(line)).collect()
     }
+}
+
+/// Puts `text` into the place of the file at `path`, as a whole.
+///
+/// # Panics
+/// When the folder cannot be written.
+pub fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).expect("write a file");
+    std::fs::rename(&beside, path).expect("put a file into its place");
 }
 
 /// Whether a log line is of level WARN or ERROR, in either format, or tells of a panic.

@@ -44,8 +44,13 @@ pub fn every_edition(body: impl Fn(Edition)) {
 
 /// Runs `body` if the enterprise edition was built, which has what it is about.
 pub fn enterprise(body: impl FnOnce(Builder)) {
+    switchable(|builder| body(builder.runners()));
+}
+
+/// Like [`enterprise`], with nothing turned on by a flag, which would win over the configuration file.
+pub fn switchable(body: impl FnOnce(Builder)) {
     match editions().contains(&Edition::Enterprise) {
-        true => body(Server::builder(Edition::Enterprise).runners()),
+        true => body(Server::builder(Edition::Enterprise)),
         false => eprintln!("nothing to test: XTASK_EDITIONS has no enterprise"),
     }
 }

@@ -134,6 +134,17 @@ impl Connection {
         }
     }
 
+    /// The certificate that the server has shown, in DER; `None` before the first bytes were exchanged.
+    pub fn server_certificate(&self) -> Option<Vec<u8>> {
+        let shown = self.0.get_ref().conn.peer_certificates()?;
+        shown.first().map(|certificate| certificate.to_vec())
+    }
+
+    /// Whether the server ends the connection in order, without another byte of an answer.
+    pub fn ends(&mut self) -> bool {
+        matches!(self.0.fill_buf(), Ok([]))
+    }
+
     /// The stream, of which some bytes may be read already.
     pub(crate) fn stream(&mut self) -> &mut BufReader<StreamOwned<ClientConnection, TcpStream>> {
         &mut self.0

@@ -24,5 +24,6 @@ mod reads;
 mod reviews;
 mod store;
 mod support;
+mod switching;
 mod watch;
 mod writes;

@@ -56,6 +56,8 @@ pub(crate) struct Serve {
     storage: Option<String>,
     #[command(flatten)]
     etcd: Etcd,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Turn a feature toggle on or off; may be repeated
     #[arg(long, value_name = "NAME=true|false")]
     toggle: Vec<String>,
@@ -97,6 +99,23 @@ struct Etcd {
     /// Seconds that etcd may take over one call [default: 5]
     #[arg(long, value_name = "SECONDS")]
     etcd_request_timeout: Option<String>,
+}
+
+/// How the server proves who it is, and what it believes.
+#[derive(Args, Debug)]
+struct Credentials {
+    /// Certificate shown to clients [default: one of the server's own CA]
+    #[arg(long, value_name = "FILE")]
+    tls_cert_file: Option<String>,
+    /// Private key of that certificate
+    #[arg(long, value_name = "FILE")]
+    tls_private_key_file: Option<String>,
+    /// CAs that sign users' certificates, besides the server's own
+    #[arg(long, value_name = "FILE")]
+    client_ca_file: Option<String>,
+    /// Static bearer tokens, a line each: token,user,uid,"group1,group2"
+    #[arg(long, value_name = "FILE")]
+    token_auth_file: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -213,7 +232,7 @@ impl Serve {
         let flag = |key: &str, flag: &str, value: &Option<String>| {
             value.as_ref().map(|value| Flag { key: key.into(), flag: flag.into(), value: value.clone() })
         };
-        let etcd = &self.etcd;
+        let (etcd, credentials) = (&self.etcd, &self.credentials);
         let flags = [
             flag("data_dir", "--data-dir", &self.data_dir),
             flag("bind_address", "--bind-address", &self.bind_address),
@@ -230,6 +249,10 @@ impl Serve {
                 &etcd.etcd_compaction_interval,
             ),
             flag("etcd.request_timeout_seconds", "--etcd-request-timeout", &etcd.etcd_request_timeout),
+            flag("tls.cert_file", "--tls-cert-file", &credentials.tls_cert_file),
+            flag("tls.key_file", "--tls-private-key-file", &credentials.tls_private_key_file),
+            flag("auth.client_ca_file", "--client-ca-file", &credentials.client_ca_file),
+            flag("auth.token_file", "--token-auth-file", &credentials.token_auth_file),
             flag("plugin_dir", "--plugin-dir", &self.plugin_dir),
             flag("controllers", "--controllers", &self.controllers),
             flag("batteries", "--batteries", &self.batteries),

@@ -36,7 +36,7 @@ pub fn run(edition: Edition) -> ExitCode {
 fn dispatch(edition: Edition, arguments: &Arguments) -> anyhow::Result<()> {
     let table = EditionTable::collect(edition)?;
     match &arguments.command {
-        Command::Serve(serve) => serve::run(&table, Loaded::load(&serve.sources(), &table.toggles())?),
+        Command::Serve(serve) => serve::run(&table, serve.sources()),
         Command::Editions(shown) => {
             let loaded = Loaded::load(&shown.sources(), &table.toggles())?;
             let extent = Extent::of(loaded.options.batteries);

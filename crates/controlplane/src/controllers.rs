@@ -19,6 +19,7 @@ use detectviz_core::informer::Informer;
 use detectviz_core::metrics::Metrics;
 use detectviz_core::{Catalog, Loopback, RunContext};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 pub use self::extension_authentication::ExtensionTrust;
 use self::leader::{Elector, Timing};
@@ -26,7 +27,7 @@ pub use self::namespaced::Upkeep;
 
 /// What keeps each runner from running. Where there is an obstacle, the objects meant for that runner say so;
 /// where there is none, the runner owns their condition.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Obstacles {
     /// Why remote APIServices are not served.
     pub aggregator: Option<Obstacle>,
@@ -38,12 +39,12 @@ pub struct Obstacles {
 /// APIService whose group-version is not there is removed.
 ///
 /// Where several servers may share the store, as `context` says, those that write run on the one that holds the Lease
-/// `detectviz-controllers` in `kube-system`.
+/// `detectviz-controllers` in `kube-system`. `obstacles` may change at any time.
 pub fn start_controllers(
     context: &RunContext,
     loopback: &Arc<dyn Loopback>,
     catalog: &Arc<Catalog>,
-    obstacles: Obstacles,
+    obstacles: watch::Receiver<Obstacles>,
     upkeep: &Upkeep,
     metrics: &Metrics,
 ) {
@@ -59,7 +60,7 @@ pub fn start_controllers(
         if let Some(trust) = &trust {
             extension_authentication::start(context, loopback, trust);
         }
-        remote_conditions::start(context, loopback, obstacles);
+        remote_conditions::start(context, loopback, &obstacles);
         kept.iter().for_each(|kept| namespaced::start(context, loopback, kept, &namespaces));
     };
     let leadership = context.leadership();

@@ -69,6 +69,7 @@ impl Server {
         let server = Arc::new(Self { link, cache, context });
         let metrics = Metrics::default();
         let upkeep = Upkeep { service_account: true, root_ca: Some("PEM".to_owned()), trust: None };
+        let obstacles = tokio::sync::watch::Sender::new(obstacles).subscribe();
         start_controllers(&server.context, &server.client(), &catalog, obstacles, &upkeep, &metrics);
         server
     }

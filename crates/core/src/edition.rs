@@ -89,6 +89,12 @@ pub enum Obstacle {
     /// There is nothing that it could stand in front of.
     #[error("no API group is registered")]
     NoApiGroup,
+    /// It was to be started while the server ran, and could not.
+    #[error("the {name} runner could not be started: the server's log and /statusz say why")]
+    NotStarted {
+        /// The runner or module.
+        name: &'static str,
+    },
 }
 
 /// The whole table with its decisions, as `detectviz editions` and `/statusz` show it.
@@ -122,12 +128,12 @@ pub struct Entry {
 }
 
 impl Report {
-    /// Says of the runners that have ended that they have.
-    pub fn note_ends(&mut self, ended: &BTreeMap<&'static str, String>) {
+    /// Says of rows that should run, and do not, why.
+    pub fn note(&mut self, faults: &BTreeMap<&'static str, String>) {
         for entry in &mut self.entries {
-            if let Some(why) = ended.get(entry.name) {
+            if let Some(why) = faults.get(entry.name) {
                 entry.would_start = false;
-                entry.reason = format!("it was started and has ended: {why}");
+                entry.reason.clone_from(why);
             }
         }
     }
@@ -170,7 +176,11 @@ impl EditionTable {
         Self::build(edition, inventory::iter::<Registration>())
     }
 
-    fn build<'a>(
+    /// A table of what is `registered`, with a noop for each runner that nothing provides.
+    ///
+    /// # Errors
+    /// When two crates claim one name.
+    pub fn build<'a>(
         edition: Edition,
         registered: impl IntoIterator<Item = &'a Registration>,
     ) -> Result<Self, Duplicate> {

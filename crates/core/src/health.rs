@@ -100,6 +100,31 @@ impl Gate {
     }
 }
 
+/// What a person should look at although the server serves as well as before: shown on `/statusz`.
+#[derive(Default)]
+pub struct Remarks(RwLock<BTreeMap<String, String>>);
+
+impl Remarks {
+    /// Sets what is remarked about `subject`, or takes it back. Says whether that is news.
+    pub fn set(&self, subject: &str, remark: Option<String>) -> bool {
+        let mut remarks = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if remarks.get(subject) == remark.as_ref() {
+            return false;
+        }
+        match remark {
+            Some(remark) => remarks.insert(subject.to_owned(), remark),
+            None => remarks.remove(subject),
+        };
+        true
+    }
+
+    /// All remarks, each with its subject, sorted.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let remarks = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        remarks.iter().map(|(subject, remark)| (subject.clone(), remark.clone())).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,6 +49,12 @@ impl Body {
         Self(Kind::Stream(body))
     }
 
+    /// The same body, which ends cleanly when `end` does: for one that would else go on for ever.
+    #[must_use]
+    pub fn until(self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::stream(Until { body: self, end: Box::pin(end) })
+    }
+
     /// The next frame; `None` at the end.
     ///
     /// # Errors
@@ -163,6 +169,31 @@ impl<G: Unpin> HttpBody for Held<G> {
     }
 }
 
+struct Until {
+    body: Body,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl HttpBody for Until {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // The end comes first, so that a body which always has more cannot outrun it.
+        match self.end.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
 struct MapError<B>(Pin<Box<B>>);
 
 impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for MapError<B> {
@@ -196,5 +227,12 @@ mod tests {
         assert_eq!(Body::stream(Body::full("abc")).collect(3).await.unwrap(), "abc");
         assert!(Body::stream(Body::full("abcd")).collect(3).await.is_err());
         assert_eq!(Body::empty().collect(0).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_with_its_end() {
+        let whole = Body::full("abc").until(std::future::pending());
+        assert_eq!(whole.collect(3).await.unwrap(), "abc");
+        assert_eq!(Body::full("abc").until(async {}).collect(3).await.unwrap(), "");
     }
 }

@@ -31,6 +31,13 @@ impl RunContext {
         Self { leadership, ..self }
     }
 
+    /// The same context, whose hooks count for `checks`: a part that begins while the server serves is not what its
+    /// readiness depends on.
+    #[must_use]
+    pub fn with_checks(self, checks: Arc<Checks>) -> Self {
+        Self { checks, ..self }
+    }
+
     /// Whether this server is the one that writes what controllers write. What is only served does not depend on it.
     pub fn leadership(&self) -> &Leadership {
         &self.leadership
@@ -66,22 +73,28 @@ impl RunContext {
         self.tasks.spawn(task);
     }
 
-    /// Runs `hook` once the server serves; `/readyz` waits for it under `poststarthook/NAME`.
+    /// Runs `hook` once the server serves; `/readyz` waits for it under `poststarthook/NAME`, until the context ends.
     pub fn post_start_hook(
         &self,
         name: &str,
         hook: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) {
-        let gate = self.checks.gate(&format!("poststarthook/{name}"));
-        let name = name.to_owned();
-        self.spawn(async move {
-            match hook.await {
-                Ok(()) => gate.open(),
-                Err(fault) => {
-                    tracing::error!(hook = name, error = format!("{fault:#}"), "post-start hook failed");
-                    gate.fail(format!("{fault:#}"));
-                }
+        let check = format!("poststarthook/{name}");
+        let gate = self.checks.gate(&check);
+        let (name, checks, shutdown) = (name.to_owned(), Arc::clone(&self.checks), self.shutdown.clone());
+        self.spawn_graceful(async move {
+            let outcome = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => Ok(()),
+                outcome = hook => outcome.inspect(|()| gate.open()),
+            };
+            if let Err(fault) = outcome {
+                tracing::error!(hook = name, error = format!("{fault:#}"), "post-start hook failed");
+                gate.fail(format!("{fault:#}"));
             }
+            // A part that was switched off is nothing to wait for.
+            shutdown.cancelled().await;
+            checks.remove(&check);
         });
     }
 
@@ -120,5 +133,24 @@ impl RunContext {
     pub async fn drained(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Kind;
+    use std::future::pending;
+
+    #[tokio::test]
+    async fn readiness_waits_for_no_hook_of_a_part_that_has_ended() {
+        let checks = Arc::new(Checks::default());
+        let context = RunContext::new(Arc::clone(&checks)).group();
+        context.post_start_hook("slow", pending());
+        context.post_start_hook("bad", async { anyhow::bail!("no") });
+        assert_eq!(checks.run(Kind::Ready).len(), 2);
+        context.cancel();
+        context.drained().await;
+        assert!(checks.run(Kind::Ready).is_empty());
     }
 }

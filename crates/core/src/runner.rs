@@ -49,7 +49,8 @@ impl Setup {
     }
 }
 
-/// A part that stands in the chain: configured once, then run.
+/// A part that stands in the chain: configured, then run. When it is switched off and on again, it is configured and run
+/// again, after everything in the context of its run has ended.
 #[async_trait]
 pub trait Runner: Send + Sync {
     /// Returns the link of the chain that stands in front of `delegate`. The noop returns `delegate` itself.
@@ -77,7 +78,7 @@ pub trait Module: Send + Sync {
     /// Starts the module; returns once it runs.
     async fn start(&self, context: RunContext, loopback: Arc<dyn Loopback>) -> anyhow::Result<()>;
 
-    /// Stops the module; returns once it has stopped.
+    /// Stops the module; returns once it has stopped. Its context ends after this. It may be started again.
     async fn stop(&self) -> anyhow::Result<()>;
 }
 

@@ -3,7 +3,9 @@
 mod token;
 mod x509;
 
+use arc_swap::ArcSwap;
 use detectviz_api::Identity;
+use std::sync::Arc;
 
 pub use token::{Fault, TokenTable, bearer_token};
 pub use x509::{CertificateError, identity_from_certificate};
@@ -32,13 +34,18 @@ pub enum Unauthorized {
 /// Every way to prove an identity, tried in one fixed order.
 #[derive(Default)]
 pub struct Authenticator {
-    tokens: TokenTable,
+    tokens: ArcSwap<TokenTable>,
 }
 
 impl Authenticator {
     /// Accepts client certificates and the tokens of `tokens`.
     pub fn new(tokens: TokenTable) -> Self {
-        Self { tokens }
+        Self { tokens: ArcSwap::from_pointee(tokens) }
+    }
+
+    /// Accepts the tokens of `tokens` from now on, and no other.
+    pub fn set_tokens(&self, tokens: TokenTable) {
+        self.tokens.store(Arc::new(tokens));
     }
 
     /// The caller's identity: by certificate, else by bearer token, else anonymous.
@@ -54,7 +61,7 @@ impl Authenticator {
             return Ok(identity_from_certificate(der)?);
         }
         match credentials.authorization.and_then(bearer_token) {
-            Some(token) => self.tokens.lookup(token).ok_or(Unauthorized::Token),
+            Some(token) => self.tokens.load().lookup(token).ok_or(Unauthorized::Token),
             None => Ok(Identity::anonymous()),
         }
     }
@@ -64,10 +71,11 @@ impl Authenticator {
     /// # Errors
     /// When it is nobody's.
     pub fn review_token(&self, token: &str) -> Result<Option<Identity>, Unauthorized> {
-        if self.tokens.is_empty() {
+        let tokens = self.tokens.load();
+        if tokens.is_empty() {
             return Ok(None);
         }
-        self.tokens.lookup(token).map(Some).ok_or(Unauthorized::Token)
+        tokens.lookup(token).map(Some).ok_or(Unauthorized::Token)
     }
 }
 
@@ -98,6 +106,19 @@ mod tests {
             assert!(matches!(refused, Unauthorized::Token), "{bad}");
             assert!(!refused.to_string().contains("t0k3n"));
         }
+    }
+
+    #[test]
+    fn other_tokens_count_at_once() {
+        let authenticator = authenticator();
+        let who = |token: &str| {
+            let header = format!("Bearer {token}");
+            let asked = Credentials { peer_certificate: None, authorization: Some(&header) };
+            authenticator.authenticate(&asked).ok().map(|identity| identity.name)
+        };
+        assert_eq!((who("t0k3n"), who("new")), (Some("alice".to_owned()), None));
+        authenticator.set_tokens(TokenTable::parse("new,bob,").ok().unwrap());
+        assert_eq!((who("t0k3n"), who("new")), (None, Some("bob".to_owned())));
     }
 
     #[test]

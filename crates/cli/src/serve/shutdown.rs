@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::compose::{Parts, Running};
-use super::phases::Ends;
 
 /// How long background work may take to end once nobody is served any more.
 const BACKGROUND_GRACE: Duration = Duration::from_secs(5);
@@ -34,8 +33,8 @@ impl Stop {
     }
 }
 
-/// Waits for a signal; calls `ready` once every readiness check passed, and notes runners that end early.
-pub(super) async fn until(parts: &Parts, stop: &mut Stop, ends: &mut Ends, ready: impl FnOnce()) {
+/// Waits for a signal; calls `ready` once every readiness check passed.
+pub(super) async fn until(parts: &Parts, stop: &mut Stop, ready: impl FnOnce()) {
     let mut ready = Some(ready);
     loop {
         tokio::select! {
@@ -44,7 +43,6 @@ pub(super) async fn until(parts: &Parts, stop: &mut Stop, ends: &mut Ends, ready
                 tracing::info!(after_ms = tenths / 10.0, "ready");
                 ready.take().expect("guarded by the branch's condition")();
             }
-            Some((name, result)) = ends.recv() => parts.ended(name, result),
             signal = stop.signal() => return tracing::info!(signal, "shutting down"),
         }
     }
@@ -73,13 +71,10 @@ pub(super) async fn run(parts: &Parts, running: Running, stop: &mut Stop) {
         },
         signal = stop.signal() => tracing::info!(signal, "requests under way are cut off"),
     }
-    for (name, module) in running.modules.into_iter().rev() {
-        if let Err(fault) = module.stop().await {
-            tracing::error!(name, error = format!("{fault:#}"), "stop module");
-        }
-    }
+    running.lives.stop_modules(BACKGROUND_GRACE).await;
     parts.context.cancel();
-    if tokio::time::timeout(BACKGROUND_GRACE, parts.context.drained()).await.is_err() {
+    let ended = async { tokio::join!(parts.context.drained(), running.lives.ended()) };
+    if tokio::time::timeout(BACKGROUND_GRACE, ended).await.is_err() {
         tracing::warn!("background work did not end in time");
     }
     running.store.cache.stop().await;

@@ -7,6 +7,7 @@ use detectviz_core::informer::{Informer, Objects};
 use detectviz_core::{Loopback, RunContext};
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 use super::retry::Pace;
 use super::write::edit;
@@ -17,8 +18,10 @@ struct Served {
     collection: &'static str,
     /// What the runner would do, as it reads behind "to".
     purpose: &'static str,
-    /// The reasons for "not turned on" and "not in this edition".
-    reasons: (&'static str, &'static str),
+    /// The reasons for "not turned on", "not in this edition" and "turned on in vain".
+    reasons: (&'static str, &'static str, &'static str),
+    /// What keeps the runner from running.
+    obstacle: fn(&Obstacles) -> Option<Obstacle>,
     /// Whether the object is for the runner.
     is_remote: fn(&Value) -> bool,
 }
@@ -26,30 +29,47 @@ struct Served {
 const APISERVICES: Served = Served {
     collection: apiservices::COLLECTION,
     purpose: "serve APIServices that name a service",
-    reasons: ("AggregatorDisabled", "AggregatorNotInEdition"),
+    reasons: ("AggregatorDisabled", "AggregatorNotInEdition", "AggregatorNotStarted"),
+    obstacle: |obstacles| obstacles.aggregator,
     is_remote: |object| object["spec"]["service"].is_object(),
 };
 
 const DATAPLANE_SERVICES: Served = Served {
     collection: "/apis/aggregation.grafana.app/v0alpha1/dataplaneservices",
     purpose: "serve DataPlaneServices",
-    reasons: ("DataplaneDisabled", "DataplaneNotInEdition"),
+    reasons: ("DataplaneDisabled", "DataplaneNotInEdition", "DataplaneNotStarted"),
+    obstacle: |obstacles| obstacles.dataplane,
     is_remote: |_| true,
 };
 
-/// Sets the condition of the objects of each runner that does not run.
-pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, obstacles: Obstacles) {
-    for (served, obstacle) in
-        [(&APISERVICES, obstacles.aggregator), (&DATAPLANE_SERVICES, obstacles.dataplane)]
-    {
-        if let Some(obstacle) = obstacle {
-            follow(context, loopback, served, condition(served, obstacle));
-        }
+/// Sets the condition of the objects of each runner that does not run, for as long as it does not.
+pub(super) fn start(
+    context: &RunContext,
+    loopback: &Arc<dyn Loopback>,
+    obstacles: &watch::Receiver<Obstacles>,
+) {
+    for served in [&APISERVICES, &DATAPLANE_SERVICES] {
+        let (scope, loopback, mut obstacles) = (context.clone(), Arc::clone(loopback), obstacles.clone());
+        context.spawn(async move {
+            loop {
+                let obstacle = (served.obstacle)(&obstacles.borrow_and_update());
+                // Ends with the obstacle: where a runner runs, its objects are not followed here.
+                let while_so = scope.child();
+                if let Some(obstacle) = obstacle {
+                    follow(&while_so, &loopback, served, condition(served, obstacle));
+                }
+                let other = |obstacles: &Obstacles| (served.obstacle)(obstacles) != obstacle;
+                if obstacles.wait_for(other).await.is_err() {
+                    return scope.cancelled().await;
+                }
+                while_so.cancel();
+            }
+        });
     }
 }
 
 fn condition(served: &Served, obstacle: Obstacle) -> Condition {
-    let (disabled, not_in_edition) = served.reasons;
+    let (disabled, not_in_edition, not_started) = served.reasons;
     let (reason, remedy) = match obstacle {
         Obstacle::ToggleOff { toggle } => (
             disabled,
@@ -60,6 +80,9 @@ fn condition(served: &Served, obstacle: Obstacle) -> Condition {
         ),
         Obstacle::NotInEdition { .. } => (not_in_edition, "use the enterprise edition".to_owned()),
         Obstacle::NoApiGroup => (disabled, "install an API group".to_owned()),
+        Obstacle::NotStarted { .. } => {
+            (not_started, "remove the cause and send the server SIGHUP".to_owned())
+        }
     };
     let message = format!("{obstacle}; to {}, {remedy}", served.purpose);
     Condition::new("Available", false, reason, message)
@@ -126,7 +149,8 @@ mod tests {
         let fake = Fake::new();
         let loopback = fake.loopback();
         let context = RunContext::new(Arc::new(Checks::default()));
-        start(&context, &loopback, Obstacles { aggregator: Some(OFF), dataplane: Some(MISSING) });
+        let obstacles = watch::Sender::new(Obstacles { aggregator: Some(OFF), dataplane: Some(MISSING) });
+        start(&context, &loopback, &obstacles.subscribe());
         loopback.create(APISERVICES.collection, &remote("v1.a.b")).await.unwrap();
         let local = json!({"metadata": {"name": "v1."}, "spec": {"version": "v1"}});
         loopback.create(APISERVICES.collection, &local).await.unwrap();
@@ -145,6 +169,18 @@ mod tests {
         }
         let local = fake.object(&format!("{}/v1.", APISERVICES.collection)).unwrap();
         assert_eq!(find(&local, "Available"), None);
+        // The runner is switched on, says something, and is switched off.
+        obstacles.send_modify(|obstacles| obstacles.aggregator = None);
+        let path = format!("{}/v1.a.b", APISERVICES.collection);
+        let mut object = fake.object(&path).unwrap();
+        assert!(Condition::new("Available", true, "Passed", "x").apply(&mut object));
+        loopback.update(&format!("{path}/status"), &object).await.unwrap();
+        obstacles.send_modify(|obstacles| obstacles.aggregator = Some(OFF));
+        let is_disabled = |fake: &Fake| {
+            let object = fake.object(&path).unwrap_or_default();
+            find(&object, "Available").is_some_and(|(_, why, _)| why == "AggregatorDisabled")
+        };
+        fake.until(is_disabled).await;
         context.cancel();
         context.drained().await;
     }

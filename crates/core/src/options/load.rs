@@ -107,7 +107,7 @@ impl Loaded {
         }
         if faults.is_empty() {
             let origin = |key: &str| given.get(key).map_or("default", |(_, origin)| origin).to_owned();
-            let unfit = etcd::contradictions(&options).into_iter();
+            let unfit = etcd::contradictions(&options).into_iter().chain(half_given(&options));
             faults.extend(unfit.map(|(key, message)| Fault {
                 key: key.to_owned(),
                 origin: origin(key),
@@ -197,6 +197,17 @@ fn set_option(options: &mut Options, key: &str, text: Option<&str>) -> Result<()
         .map_err(|why| format!("{text:?} is not allowed: {why}; allowed: {}", spec.allowed))
 }
 
+/// A serving certificate without its key, or the other way round.
+fn half_given(options: &Options) -> Option<(&'static str, String)> {
+    let is_given = |file: &PathBuf| !file.as_os_str().is_empty();
+    let (key, other) = match (is_given(&options.tls.cert_file), is_given(&options.tls.key_file)) {
+        (true, false) => ("tls.key_file", "tls.cert_file"),
+        (false, true) => ("tls.cert_file", "tls.key_file"),
+        _ => return None,
+    };
+    Some((key, format!("must be given together with {other}")))
+}
+
 fn set_toggle(toggles: &mut Toggles, name: &str, text: Option<&str>) -> Result<(), String> {
     let on = match text.map(str::to_ascii_lowercase).as_deref() {
         Some("true") => true,
@@ -281,6 +292,14 @@ mod tests {
         assert_eq!(origin("bind_address"), "variable DETECTVIZ_BIND_ADDRESS");
         assert_eq!(origin("data_dir"), "default");
         assert_eq!(origin("feature_toggles.kubernetesAggregator"), "d.toml:4");
+    }
+
+    #[test]
+    fn a_serving_certificate_has_a_key() {
+        let key = |config: &str| load(config, &[], &[]).err().map(|faults| faults.0[0].key.clone());
+        assert_eq!(key("[tls]\ncert_file = \"a\"\n").as_deref(), Some("tls.key_file"));
+        assert_eq!(key("[tls]\nkey_file = \"a\"\n").as_deref(), Some("tls.cert_file"));
+        assert_eq!(key("[tls]\nkey_file = \"a\"\ncert_file = \"b\"\n"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod controllers;
 mod egress;
 mod etcd;
 mod load;
+mod parse;
 mod table;
 
 pub use controllers::Controllers;
@@ -104,6 +105,8 @@ pub struct LogOptions {
 /// Authentication.
 #[derive(Clone, Debug, Default)]
 pub struct AuthOptions {
+    /// The CAs that sign users' certificates besides the server's own; empty for none.
+    pub client_ca_file: PathBuf,
     /// The static token file; empty for none.
     pub token_file: PathBuf,
 }
@@ -111,6 +114,10 @@ pub struct AuthOptions {
 /// The serving certificate.
 #[derive(Clone, Debug, Default)]
 pub struct TlsOptions {
+    /// The certificate that is shown to clients; empty for the one of the server's own CA.
+    pub cert_file: PathBuf,
+    /// Its private key; empty together with it.
+    pub key_file: PathBuf,
     /// The DNS names and IP addresses that clients use, besides the bind address and this machine's own.
     pub serving_names: Vec<String>,
 }

@@ -15,8 +15,8 @@ pub use render::status_response;
 use detectviz_api::{Identity, RequestInfo, Status};
 use detectviz_auth::authenticate::Authenticator;
 use detectviz_auth::authorize::Authorizer;
-use detectviz_core::http::{Request, Response};
-use detectviz_core::{Context, Delegate};
+use detectviz_core::http::{Body, Request, Response};
+use detectviz_core::{Context, Delegate, RunContext};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
@@ -24,17 +24,25 @@ use tracing::Instrument;
 use crate::endpoints::Endpoints;
 
 /// What a connection proved before its first request.
-#[derive(Default)]
 pub struct Peer {
     /// The client's certificate in DER, verified against the client CA.
     pub certificate: Option<Vec<u8>>,
     identity: std::sync::OnceLock<Result<Identity, Status>>,
+    /// The connection's: when it drains, what goes on for as long as a client listens ends.
+    context: RunContext,
 }
 
 impl Peer {
-    /// A peer with or without a verified certificate.
-    pub fn new(certificate: Option<Vec<u8>>) -> Self {
-        Self { certificate, identity: std::sync::OnceLock::new() }
+    /// A peer with or without a verified certificate, whose connection is `context`.
+    pub fn new(certificate: Option<Vec<u8>>, context: RunContext) -> Self {
+        Self { certificate, identity: std::sync::OnceLock::new(), context }
+    }
+
+    /// The body of an answer that has no end of its own, which ends with what the peer proved. Without a certificate it
+    /// proved nothing that could end: the body stays as it is.
+    fn while_believed(&self, body: Body) -> Body {
+        let context = self.context.clone();
+        if self.certificate.is_none() { body } else { body.until(async move { context.draining().await }) }
     }
 }
 
@@ -82,7 +90,10 @@ impl Chain {
                 return self.execute(info, identity, request).await;
             }
             let watch = self.flow.watch(&identity)?;
-            Ok(self.execute(info, identity, request).await?.map(|body| watch.until_end_of(body)))
+            Ok(self
+                .execute(info, identity, request)
+                .await?
+                .map(|body| watch.until_end_of(peer.while_believed(body))))
         };
         let outcome = layers::guard_panics(answer).instrument(span).await;
         let response = render::response(outcome, id, &asked);

@@ -2,6 +2,7 @@
 
 use detectviz_api::{Status, negotiate};
 use detectviz_core::edition::Report;
+use detectviz_core::health::Remarks;
 use detectviz_core::http::Response;
 use http::{HeaderMap, header};
 use serde_json::json;
@@ -21,6 +22,8 @@ pub struct StatusPage {
     pub started_at: String,
     /// The runners and modules as they are now.
     pub report: Arc<dyn Fn() -> Report + Send + Sync>,
+    /// What a person should look at.
+    pub remarks: Arc<Remarks>,
 }
 
 impl StatusPage {
@@ -40,7 +43,11 @@ impl StatusPage {
     }
 
     fn json(&self, report: &Report) -> serde_json::Value {
+        let remarks = self.remarks.all().into_iter();
+        let remarks: Vec<_> =
+            remarks.map(|(subject, remark)| json!({"subject": subject, "remark": remark})).collect();
         json!({
+            "remarks": remarks,
             "version": self.version.version, "edition": self.version.edition, "commit": self.version.commit,
             "startTime": self.started_at, "uptimeSeconds": self.started.elapsed().as_secs(), "entries": report.entries,
         })
@@ -57,6 +64,9 @@ impl StatusPage {
             let state = if entry.would_start { "started" } else { "not started" };
             let line = writeln!(text, "{} {}: {state}: {}", entry.kind_text(), entry.name, entry.reason);
             line.expect("writing to a String does not fail");
+        }
+        for (subject, remark) in self.remarks.all() {
+            writeln!(text, "{subject}: {remark}").expect("writing to a String does not fail");
         }
         text
     }

@@ -4,20 +4,24 @@ use detectviz_core::RunContext;
 use detectviz_core::http::{Body, Request};
 use http::{Method, Version};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls::pki_types::CertificateDer;
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::activity::Activity;
+use super::activity::{Activity, Sent};
+use super::tls::Trust;
 use super::websocket::{self, Switch};
 use crate::chain::{Chain, Peer};
 use crate::upgrade::{Upgradable, wants_websocket};
@@ -29,6 +33,8 @@ const PLAIN_HTTP: &[u8] =
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that was told to end may stay without a request under way.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long requests under way may go on whose client proved itself with what counts no longer.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// How long an HTTP/1.1 client may take to send a request's head, idle time between requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 /// The most bytes of an HTTP/1.1 head, and of an HTTP/2 header list.
@@ -40,16 +46,51 @@ const MAX_UNSENT: usize = 64 * 1024;
 /// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<Chain>, context: RunContext) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    mut trust: watch::Receiver<Arc<Trust>>,
+    chain: Arc<Chain>,
+    context: RunContext,
+) {
+    let acceptor = TlsAcceptor::from(Arc::clone(&trust.borrow_and_update().config));
     let Some(stream) = handshake(stream, &acceptor, &context).await else { return };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let peer = Arc::new(Peer::new(certificate.map(|der| der.to_vec())));
+    let proof: Vec<_> = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+    // What a client proved may cease to count: its connection ends before the others then.
+    let context = if proof.is_empty() { context } else { context.child() };
+    let peer = Arc::new(Peer::new(proof.first().map(|der| der.to_vec()), context.clone()));
     let activity = Arc::new(Activity::default());
     let switch = Switch::default();
-    let (seen, switched) = (Arc::clone(&activity), switch.clone());
-    let service = service_fn(move |request| {
-        let (chain, peer, busy) = (Arc::clone(&chain), Arc::clone(&peer), seen.begin());
-        let switch = switched.clone();
+    let service = answers(chain, peer, Arc::clone(&activity), switch.clone());
+    let serve = async {
+        converse(stream, service, &activity, &context).await;
+        // Here and not in a task of its own, so that it counts among the connections.
+        if let Some(accepted) = switch.take() {
+            websocket::serve(accepted, &context).await;
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        () = distrusted(&proof, &mut trust, &context) => {
+            tracing::debug!("connection cut: its client's certificate counts no longer");
+        }
+    }
+}
+
+/// Answers each request through the chain.
+fn answers(
+    chain: Arc<Chain>,
+    peer: Arc<Peer>,
+    activity: Arc<Activity>,
+    switch: Switch,
+) -> impl Service<
+    hyper::Request<Incoming>,
+    Response = hyper::Response<Sent>,
+    Error = Infallible,
+    Future: Send + 'static,
+> {
+    service_fn(move |request| {
+        let (chain, peer, busy) = (Arc::clone(&chain), Arc::clone(&peer), activity.begin());
+        let switch = switch.clone();
         let (request, upgrade) = ours(request);
         // Boxed, since HTTP/2 keeps the place of this future for as long as the answer's body is sent.
         Box::pin(async move {
@@ -59,7 +100,19 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
                 None => response,
             })
         })
-    });
+    })
+}
+
+/// Serves until the connection ends; it says goodbye when its context begins to end, and when it is idle.
+async fn converse<S>(stream: TlsStream<TcpStream>, service: S, activity: &Activity, context: &RunContext)
+where
+    S: Service<
+            hyper::Request<Incoming>,
+            Response = hyper::Response<Sent>,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+{
     let http = protocol();
     let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
@@ -81,10 +134,21 @@ pub(super) async fn serve(stream: TcpStream, acceptor: TlsAcceptor, chain: Arc<C
     if let Err(fault) = ended {
         tracing::debug!(error = %fault, "connection ended");
     }
-    // Here and not in a task of its own, so that it counts among the connections.
-    if let Some(accepted) = switch.take() {
-        websocket::serve(accepted, &context).await;
+}
+
+/// Waits until `proof` counts no longer, lets the connection end in order, and returns when it had its time.
+async fn distrusted(
+    proof: &[CertificateDer<'static>],
+    trust: &mut watch::Receiver<Arc<Trust>>,
+    context: &RunContext,
+) {
+    let counts_no_longer = |trust: &Arc<Trust>| !trust.believes(proof);
+    if proof.is_empty() || trust.wait_for(counts_no_longer).await.is_err() {
+        pending::<()>().await;
     }
+    // Its watches end, and it is told that it ends.
+    context.drain();
+    tokio::time::sleep(LAST_REQUESTS).await;
 }
 
 async fn handshake(

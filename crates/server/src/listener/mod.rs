@@ -5,17 +5,15 @@ mod connection;
 mod tls;
 mod websocket;
 
-pub use tls::{TlsError, server_config};
+pub use tls::{Credentials, FileError, ListenerTls, PemPair, TlsError, read_client_cas};
 
 use detectviz_core::RunContext;
 use rustix::net::sockopt;
-use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use crate::chain::Chain;
 
@@ -67,19 +65,18 @@ impl Listener {
     pub async fn serve(
         self,
         chain: Arc<Chain>,
-        tls: Arc<ServerConfig>,
+        tls: Arc<ListenerTls>,
         max_connections: usize,
         context: RunContext,
     ) {
         let permits = Arc::new(Semaphore::new(max_connections));
-        let acceptor = TlsAcceptor::from(tls);
         loop {
             let accepted = tokio::select! {
                 () = context.draining() => return,
                 accepted = accept(&self.listener, &permits) => accepted,
             };
             let Some((stream, permit)) = accepted else { continue };
-            let serve = connection::serve(stream, acceptor.clone(), Arc::clone(&chain), context.clone());
+            let serve = connection::serve(stream, tls.subscribe(), Arc::clone(&chain), context.clone());
             context.spawn_graceful(async move {
                 serve.await;
                 drop(permit);

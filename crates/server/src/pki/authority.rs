@@ -23,11 +23,13 @@ const VALIDITY: Duration = Duration::from_hours(24 * 3653);
 /// Clocks differ a little; a certificate is valid from a little before it was made.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-/// One CA, its certificate, and its key to sign with.
+/// One CA, its certificate, and its key to sign with. Behind the certificate its file may hold those of CAs that are to be
+/// believed as well: the one before it, until nothing that it signed is in use.
 pub struct Authority {
     certificate_path: PathBuf,
     certificate_pem: String,
     certificate: CertificateDer<'static>,
+    others: Vec<CertificateDer<'static>>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -62,13 +64,16 @@ impl Authority {
     }
 
     fn open(path: PathBuf, pem: String, key: KeyPair, key_path: &Path) -> Result<Self, PkiError> {
-        let malformed = || PkiError::Malformed { path: path.clone(), expected: "one CA certificate in PEM" };
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| malformed())?;
+        let expected = "one CA certificate in PEM, and behind it perhaps those that it takes over from";
+        let malformed = || PkiError::Malformed { path: path.clone(), expected };
+        let all = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let mut others = all.map_err(|_| malformed())?;
+        if others.is_empty() || !others.iter().all(is_ca) {
+            return Err(malformed());
+        }
+        let certificate = others.remove(0);
         {
             let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| malformed())?;
-            if !parsed.is_ca() {
-                return Err(malformed());
-            }
             if parsed.public_key().raw != key.subject_public_key_info() {
                 return Err(PkiError::Mismatch { key: key_path.to_owned(), certificate: path });
             }
@@ -77,7 +82,7 @@ impl Authority {
             }
         }
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|_| malformed())?;
-        Ok(Self { certificate_path: path, certificate_pem: pem, certificate, issuer })
+        Ok(Self { certificate_path: path, certificate_pem: pem, certificate, others, issuer })
     }
 
     /// The file of the CA's certificate.
@@ -85,7 +90,7 @@ impl Authority {
         &self.certificate_path
     }
 
-    /// The CA's certificate in PEM: what a `caBundle` or a kubeconfig holds.
+    /// The CA's file, in PEM: what a `caBundle` or a kubeconfig holds.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
@@ -95,16 +100,28 @@ impl Authority {
         &self.certificate
     }
 
-    /// Trust in this CA, and in no other.
+    /// All certificates in its file: its own, and those of CAs that are believed as well.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        [&self.certificate].into_iter().chain(&self.others)
+    }
+
+    /// Trust in what is in its file, and in nothing else.
     pub fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("the certificate was read as a CA when it was loaded");
+        for certificate in self.certificates() {
+            roots.add(certificate.clone()).expect("it was read as a CA's when it was loaded");
+        }
         Arc::new(roots)
     }
 
     pub(super) fn issuer(&self) -> &Issuer<'static, KeyPair> {
         &self.issuer
     }
+}
+
+/// Whether the certificate is a CA's.
+pub fn is_ca(certificate: &CertificateDer<'static>) -> bool {
+    X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| parsed.is_ca())
 }
 
 fn read_key(path: &Path, pem: &str) -> Result<KeyPair, PkiError> {

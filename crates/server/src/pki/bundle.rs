@@ -25,6 +25,11 @@ pub fn merged_bundle(there: &str, ours: &str, now: OffsetDateTime) -> String {
     merged
 }
 
+/// These certificates in PEM, one behind the other.
+pub fn pem_bundle(certificates: &[CertificateDer<'_>]) -> String {
+    certificates.iter().map(|certificate| pem(certificate)).collect()
+}
+
 fn lasts(certificate: &[u8], now: OffsetDateTime) -> bool {
     X509Certificate::from_der(certificate)
         .is_ok_and(|(_, parsed)| parsed.validity().not_after.to_datetime() + SLACK > now)

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::PkiError;
 use super::{Pki, files};
 
-/// A kubeconfig (YAML) for the administrator of the server at `server_url`, with the certificates in it.
-pub fn admin_kubeconfig(pki: &Pki, server_url: &str) -> String {
+/// A kubeconfig (YAML) for the administrator of the server at `server_url`, with the certificates in it. `server_name` is
+/// what the server is asked for where that is not in the URL.
+pub fn admin_kubeconfig(pki: &Pki, server_url: &str, server_name: Option<&str>) -> String {
+    let server_name = server_name.map_or_else(String::new, |name| format!("    tls-server-name: {name:?}\n"));
     let ca = STANDARD.encode(pki.serving_ca().certificate_pem());
     let certificate = STANDARD.encode(pki.admin().certificate_pem());
     let key = STANDARD.encode(pki.admin().key_pem());
@@ -21,7 +23,7 @@ clusters:
 - name: detectviz
   cluster:
     server: {server_url:?}
-    certificate-authority-data: {ca}
+{server_name}    certificate-authority-data: {ca}
 users:
 - name: admin
   user:
@@ -41,7 +43,13 @@ current-context: detectviz
 ///
 /// # Errors
 /// [`PkiError::Write`] with the path.
-pub fn ensure_admin_kubeconfig(path: &Path, pki: &Pki, server_url: &str) -> Result<bool, PkiError> {
-    files::write_if_changed(path, admin_kubeconfig(pki, server_url).as_bytes(), files::PRIVATE)
+pub fn ensure_admin_kubeconfig(
+    path: &Path,
+    pki: &Pki,
+    server_url: &str,
+    server_name: Option<&str>,
+) -> Result<bool, PkiError> {
+    let text = admin_kubeconfig(pki, server_url, server_name);
+    files::write_if_changed(path, text.as_bytes(), files::PRIVATE)
         .map_err(|source| PkiError::Write { path: path.to_owned(), source })
 }

@@ -22,14 +22,16 @@ use std::path::Path;
 use detectviz_api::identity::SYSTEM_MASTERS;
 use sha2::{Digest as _, Sha256};
 
-pub use authority::Authority;
-pub use bundle::merged_bundle;
+pub use authority::{Authority, is_ca};
+pub use bundle::{merged_bundle, pem_bundle};
 pub use error::PkiError;
 pub use files::{PRIVATE, PUBLIC, write_atomically, write_if_changed};
 pub use kubeconfig::{admin_kubeconfig, ensure_admin_kubeconfig};
 pub use leaf::Leaf;
 
 use leaf::{Purpose, Usage};
+use rustls_pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The user name in the administrator's certificate.
 pub const ADMIN: &str = "admin";
@@ -49,6 +51,10 @@ pub struct PkiRequest {
     /// IP addresses, such as the bind address.
     pub serving_ips: Vec<IpAddr>,
 }
+
+/// The name by which the administrator's kubeconfig asks for the certificate of the server's own CA where another one is
+/// shown to everybody else. Upstream's, for its own loopback.
+pub const OWN_NAME: &str = "apiserver-loopback-client";
 
 /// The certificates of one data folder, all of them present and good for at least 30 more days.
 pub struct Pki {
@@ -125,6 +131,12 @@ impl Pki {
         let digest = Sha256::digest(self.client_ca.certificate());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// When a certificate ends, in seconds since 1970; `None` for what is no certificate.
+pub fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.validity().not_after.timestamp())
 }
 
 fn serving_leaf(dir: &Path, request: &PkiRequest, authority: &Authority) -> Result<Leaf, PkiError> {

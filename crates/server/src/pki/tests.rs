@@ -232,6 +232,26 @@ fn a_ca_is_never_replaced() {
 }
 
 #[test]
+fn a_ca_takes_over_from_the_one_before_it() {
+    let (folder, other) = (folder(), self::folder());
+    let (before, after) = (load(&folder).unwrap(), load(&other).unwrap());
+    let both = format!("{}{}", after.client_ca().certificate_pem(), before.client_ca().certificate_pem());
+    fs::write(path(&folder, "client-ca.crt"), both).unwrap();
+    fs::copy(path(&other, "client-ca.key"), path(&folder, "client-ca.key")).unwrap();
+    let during = load(&folder).unwrap();
+    assert_eq!(during.client_ca().certificates().count(), 2);
+    assert_eq!(during.client_ca_fingerprint(), after.client_ca_fingerprint(), "the first one signs");
+    assert!(
+        accepts_client(during.client_ca(), before.admin())
+            && accepts_client(during.client_ca(), after.admin())
+    );
+    fs::write(path(&folder, "client-ca.crt"), after.client_ca().certificate_pem()).unwrap();
+    let alone = load(&folder).unwrap();
+    assert!(!accepts_client(alone.client_ca(), before.admin()), "what the old one signed is worth nothing");
+    assert!(accepts_client(alone.client_ca(), alone.admin()), "and was signed anew");
+}
+
+#[test]
 fn a_ca_whose_making_was_cut_short_keeps_its_key() {
     let folder = folder();
     load(&folder).unwrap();
@@ -254,10 +274,10 @@ fn a_kubeconfig_is_private_and_written_only_when_it_changes() {
     let folder = folder();
     let pki = load(&folder).unwrap();
     let file = folder.path().join("admin.kubeconfig");
-    assert!(ensure_admin_kubeconfig(&file, &pki, "https://127.0.0.1:6443").unwrap());
-    assert!(!ensure_admin_kubeconfig(&file, &pki, "https://127.0.0.1:6443").unwrap());
-    assert!(ensure_admin_kubeconfig(&file, &pki, "https://[::1]:7").unwrap());
+    assert!(ensure_admin_kubeconfig(&file, &pki, "https://127.0.0.1:6443", None).unwrap());
+    assert!(!ensure_admin_kubeconfig(&file, &pki, "https://127.0.0.1:6443", None).unwrap());
+    assert!(ensure_admin_kubeconfig(&file, &pki, "https://[::1]:7", Some("own")).unwrap());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains("\n    server: \"https://[::1]:7\"\n"), "{text}");
+    assert!(text.contains("\n    server: \"https://[::1]:7\"\n    tls-server-name: \"own\"\n"), "{text}");
 }
