@@ -112,12 +112,7 @@ impl Worker {
     }
 
     /// Waits for the next check, and says meanwhile what the last one found.
-    async fn rest(
-        &mut self,
-        changes: &mut Changes,
-        now: &Wanted,
-        (begun, led): (Instant, bool),
-    ) -> Cause {
+    async fn rest(&mut self, changes: &mut Changes, now: &Wanted, (begun, led): (Instant, bool)) -> Cause {
         let next = Instant::now() + self.wait(now);
         loop {
             let unsaid = self.said.say(&now.name).await;
