@@ -8,5 +8,6 @@ mod hostile;
 mod identity;
 mod life;
 mod memory;
+mod schema;
 mod services;
 mod world;
