@@ -37,6 +37,8 @@ pub(super) struct Worker {
     schema: Schema,
     published: Option<Published>,
     route: Option<Route>,
+    /// The backend that was checked last, whatever came of it.
+    backend: Option<Arc<Backend>>,
     lane: Lane,
     failures: u32,
     /// How many checks in a row requests asked for that found nothing wrong.
@@ -52,6 +54,30 @@ struct Changes {
     wanted: watch::Receiver<Wanted>,
     /// Our own certificate is another.
     renewals: watch::Receiver<u64>,
+}
+
+/// Whether requests reach the backend, from what they meet with.
+struct Reach(Option<watch::Receiver<bool>>);
+
+impl Reach {
+    /// What was met with so far is known.
+    fn of(backend: Option<&Backend>) -> Self {
+        let mut reachable = backend.map(Backend::reachable);
+        reachable.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        Self(reachable)
+    }
+
+    /// Waits until that changes, and for the time `earliest`.
+    async fn changed(&mut self, earliest: Instant) {
+        let told = match &mut self.0 {
+            Some(reachable) => reachable.changed().await.is_ok(),
+            None => false,
+        };
+        match told {
+            true => tokio::time::sleep_until(earliest).await,
+            false => std::future::pending().await,
+        }
+    }
 }
 
 /// Why a check is made.
@@ -76,6 +102,7 @@ impl Worker {
             schema: Schema::default(),
             published: None,
             route: None,
+            backend: None,
             lane: Lane::Sound,
             failures: 0,
             doubts: 0,
@@ -114,6 +141,7 @@ impl Worker {
     /// Waits for the next check, and says meanwhile what the last one found.
     async fn rest(&mut self, changes: &mut Changes, now: &Wanted, (begun, led): (Instant, bool)) -> Cause {
         let next = Instant::now() + self.wait(now);
+        let mut reach = Reach::of(self.backend.as_deref());
         loop {
             let unsaid = self.said.say(&now.name).await;
             tokio::select! {
@@ -122,6 +150,7 @@ impl Worker {
                 () = tokio::time::sleep_until(unsaid.unwrap_or(next)), if unsaid.is_some() => {}
                 () = tokio::time::sleep_until(next) => return Cause::Due,
                 () = self.told_unreachable(begun) => return Cause::Doubt,
+                () = reach.changed(begun + pace::doubt(self.failures.max(self.doubts))) => return Cause::Doubt,
                 // Requests are to be sent with the new certificate before the old one expires.
                 Ok(()) = changes.renewals.changed() => return Cause::Due,
                 changed = changes.wanted.changed() => return if changed.is_ok() { Cause::Due } else { Cause::End },
@@ -133,6 +162,7 @@ impl Worker {
     async fn check(&mut self, wanted: &Wanted) -> Result<Arc<Backend>, Unavailable> {
         let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
         let backend = self.shared.backends.of(&wanted.name, endpoint, &wanted.policy).await?;
+        self.backend = Some(Arc::clone(&backend));
         let gv = &wanted.group_version;
         if self.shared.catalog.snapshot().owner(gv) == Some(Owner::Local) {
             return Err(Taken(gv.clone()).into());

@@ -62,7 +62,8 @@ async fn an_index_cannot_send_us_elsewhere() {
         ROOT => (200, "", LEGACY),
         "/openapi/v3" => {
             INDEXES.fetch_add(1, Ordering::SeqCst);
-            let index = r#"{"paths": {"apis/example.detectviz.io/v1": {"serverRelativeURL": "/api/v1/secrets"}}}"#;
+            let index =
+                r#"{"paths": {"apis/example.detectviz.io/v1": {"serverRelativeURL": "/api/v1/secrets"}}}"#;
             (200, JSON, index)
         }
         "/apis" | PLAIN | "/openapi/v2" => MISSING,
