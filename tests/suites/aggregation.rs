@@ -3,6 +3,7 @@
 mod many;
 mod remote_services;
 mod services;
+mod nginx;
 
 use detectviz_tests::{
     Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, enterprise_every_line,

@@ -46,6 +46,7 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     build::faulty_disk(workspace)?;
     let names: Vec<&str> = editions.iter().map(|edition| edition.name()).collect();
     let older_etcd = tools::older_etcd(workspace);
+    let nginx = tools::nginx(workspace);
     let report = workspace.target().join("soak.txt");
     let calls = if args.soak { vec![suites()] } else { vec![packages(), of(CLIENTS)] };
     let (mut success, mut sum) = (true, Sum::default());
@@ -56,6 +57,9 @@ pub(crate) fn test(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         }
         if let Some(etcd) = &older_etcd {
             cargo.env("XTASK_ETCD", etcd);
+        }
+        if let Some(nginx) = &nginx {
+            cargo.env("XTASK_NGINX", nginx);
         }
         cargo.env("XTASK_EDITIONS", names.join(","));
         if args.soak {

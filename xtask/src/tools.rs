@@ -1,8 +1,10 @@
 //! Tools that are no Rust dependency of ours: an installed one is used, a missing one is fetched once.
 
+mod nginx;
 mod old_kubectl;
 mod older_etcd;
 
+pub(crate) use nginx::nginx;
 pub(crate) use old_kubectl::old_kubectl;
 pub(crate) use older_etcd::older_etcd;
 

@@ -37,12 +37,12 @@ pub(super) struct Worker {
     schema: Schema,
     published: Option<Published>,
     route: Option<Route>,
+    /// The backend that was checked last, whatever came of it.
+    backend: Option<Arc<Backend>>,
     lane: Lane,
     failures: u32,
     /// How many checks in a row requests asked for that found nothing wrong.
     doubts: u32,
-    /// The backend that was checked last, and its word of whether it can be reached.
-    heard: Option<(Arc<Backend>, watch::Receiver<bool>)>,
 }
 
 /// Where requests go now.
@@ -54,6 +54,30 @@ struct Changes {
     wanted: watch::Receiver<Wanted>,
     /// Our own certificate is another.
     renewals: watch::Receiver<u64>,
+}
+
+/// Whether requests reach the backend, from what they meet with.
+struct Reach(Option<watch::Receiver<bool>>);
+
+impl Reach {
+    /// What was met with so far is known.
+    fn of(backend: Option<&Backend>) -> Self {
+        let mut reachable = backend.map(Backend::reachable);
+        reachable.iter_mut().for_each(watch::Receiver::mark_unchanged);
+        Self(reachable)
+    }
+
+    /// Waits until that changes, and for the time `earliest`.
+    async fn changed(&mut self, earliest: Instant) {
+        let told = match &mut self.0 {
+            Some(reachable) => reachable.changed().await.is_ok(),
+            None => false,
+        };
+        match told {
+            true => tokio::time::sleep_until(earliest).await,
+            false => std::future::pending().await,
+        }
+    }
 }
 
 /// Why a check is made.
@@ -78,10 +102,10 @@ impl Worker {
             schema: Schema::default(),
             published: None,
             route: None,
+            backend: None,
             lane: Lane::Sound,
             failures: 0,
             doubts: 0,
-            heard: None,
         }
     }
 
@@ -117,7 +141,7 @@ impl Worker {
     /// Waits for the next check, and says meanwhile what the last one found.
     async fn rest(&mut self, changes: &mut Changes, now: &Wanted, (begun, led): (Instant, bool)) -> Cause {
         let next = Instant::now() + self.wait(now);
-        let mut heard = self.heard.clone();
+        let mut reach = Reach::of(self.backend.as_deref());
         loop {
             let unsaid = self.said.say(&now.name).await;
             tokio::select! {
@@ -126,7 +150,7 @@ impl Worker {
                 () = tokio::time::sleep_until(unsaid.unwrap_or(next)), if unsaid.is_some() => {}
                 () = tokio::time::sleep_until(next) => return Cause::Due,
                 () = self.told_unreachable(begun) => return Cause::Doubt,
-                () = word_from(&mut heard) => return Cause::Due,
+                () = reach.changed(begun + pace::doubt(self.failures.max(self.doubts))) => return Cause::Doubt,
                 // Requests are to be sent with the new certificate before the old one expires.
                 Ok(()) = changes.renewals.changed() => return Cause::Due,
                 changed = changes.wanted.changed() => return if changed.is_ok() { Cause::Due } else { Cause::End },
@@ -136,12 +160,9 @@ impl Worker {
 
     /// Asks the backend whether it is there and, where that may be new, what it serves.
     async fn check(&mut self, wanted: &Wanted) -> Result<Arc<Backend>, Unavailable> {
-        let last = self.heard.take();
         let endpoint = wanted.endpoint.as_ref().map_err(Clone::clone)?;
         let backend = self.shared.backends.of(&wanted.name, endpoint, &wanted.policy).await?;
-        drop(last);
-        // Kept even while no request is sent to it: it finds out by itself when somebody is there again.
-        self.heard = Some((Arc::clone(&backend), backend.reachable()));
+        self.backend = Some(Arc::clone(&backend));
         let gv = &wanted.group_version;
         if self.shared.catalog.snapshot().owner(gv) == Some(Owner::Local) {
             return Err(Taken(gv.clone()).into());
@@ -279,14 +300,4 @@ impl Worker {
         let failures = if wanted.endpoint.is_ok() { self.failures } else { 0 };
         pace::wait(failures, self.shared.interval)
     }
-}
-
-/// Waits for word from a backend that it can be reached, or no longer.
-async fn word_from(heard: &mut Option<(Arc<Backend>, watch::Receiver<bool>)>) {
-    if let Some((_, reachable)) = heard
-        && reachable.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending().await
 }

@@ -23,10 +23,10 @@ const LEGACY: &str = r#"{"kind": "APIResourceList", "groupVersion": "example.det
     {"name": "flights", "singularName": "flight", "namespaced": true, "kind": "Flight", "verbs": ["get"]}]}"#;
 
 /// Answers each path as `answer` says: code, further header lines, body.
-type Answer = fn(&str) -> (u16, &'static str, &'static str);
+pub(crate) type Answer = fn(&str) -> (u16, &'static str, &'static str);
 
 /// A world whose backend is `answer`; the backend ends with the set.
-async fn world(answer: Answer) -> (World, JoinSet<()>, tempfile::TempDir) {
+pub(crate) async fn world(answer: Answer) -> (World, JoinSet<()>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let ca = Ca::new("ca");
     let (chain, key) = ca.issue(folder.path(), "serving", &["flights.default.svc"]);

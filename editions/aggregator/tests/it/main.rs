@@ -9,5 +9,6 @@ mod identity;
 mod life;
 mod memory;
 mod rolling;
+mod schema;
 mod services;
 mod world;
