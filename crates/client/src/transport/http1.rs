@@ -28,8 +28,7 @@ use crate::stream::Stream;
 
 /// How long a connection may lie idle before the system is asked whether the other side hung up.
 const FRESH: Duration = Duration::from_secs(1);
-/// The most header fields of an answer, and the most bytes that its head may have.
-const MAX_FIELDS: usize = 256;
+/// The most bytes that are read at once, and that an answer's head may have. It may have 100 fields.
 const MAX_BUFFER: usize = 256 << 10;
 
 /// A connection in use, or ready for use.
@@ -49,7 +48,7 @@ impl Http1 {
     pub(super) async fn new(stream: Stream, place: Place) -> hyper::Result<Box<Self>> {
         let doubt = stream.doubt();
         let mut builder = Builder::new();
-        builder.max_headers(MAX_FIELDS).max_buf_size(MAX_BUFFER);
+        builder.max_buf_size(MAX_BUFFER);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         let now = Instant::now();
         Ok(Box::new(Self { sender, driver, doubt, born: now, idle_since: now, place }))

@@ -239,6 +239,20 @@ async fn nothing_is_lost_or_mixed_up_while_connections_come_and_go() {
     all.join_all().await;
 }
 
+#[tokio::test]
+async fn a_connection_to_a_name_is_not_used_for_ever() {
+    for (host, connections) in [("localhost", 3), ("127.0.0.1", 1)] {
+        let server = Server::start(None).await;
+        let target = Target { address: Address::tcp(host, server.address.port()), tls: None };
+        let options = TransportOptions { max_age: Duration::ZERO, ..TransportOptions::default() };
+        let transport = Transport::new(target, dialer(), &options).unwrap();
+        for _ in 0..3 {
+            text(transport.send(get("/")).await.unwrap()).await;
+        }
+        assert_eq!(server.accepted.load(Ordering::SeqCst), connections, "{host}");
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 
