@@ -15,9 +15,10 @@ use crate::stream::Stream as Bytes;
 
 /// The most requests on one connection, if the backend allows more: all of them share one lock and one socket.
 const MAX_STREAMS: usize = 128;
-/// What a backend may send before it is read: of one answer, and of all on a connection.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// What a backend may send of one answer before it is read, and of all on a connection: enough for each of them, since
+/// otherwise a few watches that nobody reads would use it up and silence the others.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
 /// The most bytes of an answer's header fields.
 const MAX_HEADER_LIST: u32 = 256 << 10;
 /// How often a backend is asked for a sign of life while requests are under way, and how long that may take.

@@ -9,6 +9,8 @@ struct Many {
     address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     goodbye: watch::Sender<usize>,
+    /// How many bytes of endless answers were sent.
+    endless: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -20,16 +22,18 @@ impl Many {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, accepted) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let (count, (goodbye, told)) = (accepted.clone(), watch::channel(0));
+        let endless = Arc::<AtomicUsize>::default();
+        let sent = endless.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
-                connections.spawn(converse(acceptor.clone(), tcp, streams, told.clone()));
+                connections.spawn(converse(acceptor.clone(), tcp, streams, (told.clone(), sent.clone())));
             }
         });
-        Self { address, accepted, goodbye, _tasks: tasks }
+        Self { address, accepted, goodbye, endless, _tasks: tasks }
     }
 
     fn transport(&self, serving: &Ca, http2: bool) -> Transport {
@@ -47,15 +51,12 @@ async fn converse(
     acceptor: TlsAcceptor,
     tcp: tokio::net::TcpStream,
     streams: u32,
-    mut told: watch::Receiver<usize>,
+    (mut told, sent): (watch::Receiver<usize>, Arc<AtomicUsize>),
 ) {
     let Ok(stream) = acceptor.accept(tcp).await else { return };
-    let service = service_fn(async |request: hyper::Request<hyper::body::Incoming>| {
-        let authority = request.uri().authority().unwrap().to_string();
-        assert!(!request.headers().contains_key(header::HOST), "the host is in the URI");
-        let response =
-            hyper::Response::builder().header("x-host", authority).body(Body::stream(request.into_body()));
-        Ok::<_, Infallible>(response.unwrap())
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let answer = echo_or_endless(request, sent.clone());
+        async move { Ok::<_, Infallible>(answer) }
     });
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).max_concurrent_streams(streams);
@@ -66,6 +67,16 @@ async fn converse(
         _ = told.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
+}
+
+fn echo_or_endless(request: hyper::Request<hyper::body::Incoming>, sent: Arc<AtomicUsize>) -> Response {
+    assert!(!request.headers().contains_key(header::HOST), "the host is in the URI");
+    let authority = request.uri().authority().unwrap().to_string();
+    let body = match request.uri().path() {
+        "/endless" => Body::stream(Endless(sent)),
+        _ => Body::stream(request.into_body()),
+    };
+    hyper::Response::builder().header("x-host", authority).body(body).unwrap()
 }
 
 fn held() -> (mpsc::Sender<Bytes>, Request) {
@@ -159,4 +170,42 @@ async fn trailers_pass_both_ways() {
     let mut answer = server.transport(&serving, true).send(request).await.unwrap().into_body();
     assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
     assert_eq!(answer.frame().await.unwrap().unwrap().into_trailers().unwrap(), trailers());
+}
+
+struct Endless(Arc<AtomicUsize>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        const PIECE: Bytes = Bytes::from_static(&[0; 4096]);
+        self.0.fetch_add(PIECE.len(), Ordering::SeqCst);
+        Poll::Ready(Some(Ok(Frame::data(PIECE))))
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_silence_no_other_on_their_connection() {
+    const UNREAD: usize = 100;
+    let serving = ca("serving");
+    let server = Many::start(&serving, 200).await;
+    let transport = server.transport(&serving, true);
+    let mut unread = Vec::new();
+    for _ in 0..UNREAD {
+        unread.push(transport.send(get("/endless")).await.unwrap());
+    }
+    let all_sent = async {
+        while server.endless.load(Ordering::SeqCst) < UNREAD * (100 << 10) {
+            tokio::task::yield_now().await;
+        }
+        text(transport.send(get("/")).await.unwrap()).await
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_sent)
+        .await
+        .expect("each has its share, and more is left");
+    assert_eq!(server.accepted(), 1);
 }
