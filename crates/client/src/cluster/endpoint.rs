@@ -53,7 +53,7 @@ impl Endpoint {
         let line = |options| Transport::new(target.clone(), dialer.clone(), options);
         Ok(Self {
             lines: [line(&options.requests)?, line(&options.streams)?, line(&options.own)?],
-            address: target.address.clone(),
+            address: target.address,
             load: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             answers: AtomicU64::new(0),
