@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +29,7 @@ pub const PLUGIN: &str = "detectviz-hostmetrics-datasource";
 pub struct ExtensionServer {
     process: Running,
     folder: PathBuf,
-    authority: Authority,
+    authority: Arc<Authority>,
     port: u16,
 }
 
@@ -54,7 +55,7 @@ impl ExtensionServer {
         std::fs::write(folder.join("serving.key"), key).expect("write a key");
         std::fs::copy(front_proxy, folder.join("front-proxy-ca.crt")).expect("copy the front-proxy CA");
         let (process, port) = run(&folder, 0);
-        Self { process, folder, authority, port }
+        Self { process, folder, authority: Arc::new(authority), port }
     }
 
     /// The port that it listens on.
@@ -65,6 +66,32 @@ impl ExtensionServer {
     /// The unix socket that it listens on too, with plain HTTP.
     pub fn socket(&self) -> PathBuf {
         self.folder.join(SOCKET)
+    }
+
+    /// Starts another process with the same certificate, on a port of its own; what it keeps it keeps for itself.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let folder = self.folder.with_file_name("flights-too");
+        std::fs::create_dir(&folder).expect("make a folder");
+        for file in ["serving.crt", "serving.key", "front-proxy-ca.crt"] {
+            std::fs::copy(self.folder.join(file), folder.join(file)).expect("copy a certificate");
+        }
+        let (process, port) = run(&folder, 0);
+        Self { process, folder, authority: Arc::clone(&self.authority), port }
+    }
+
+    /// Has it finish what it has begun, and end.
+    pub fn terminate(&mut self) {
+        self.process.terminate();
+        self.process.wait();
+    }
+
+    /// Where it listens, as the annotation of an APIService says it.
+    pub fn target(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
     }
 
     /// Starts it again where it was, with what it had at first.

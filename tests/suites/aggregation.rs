@@ -2,6 +2,7 @@
 
 mod many;
 mod remote_services;
+mod rolling;
 mod services;
 mod nginx;
 

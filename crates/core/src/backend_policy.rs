@@ -215,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_about_it_says_what_holds() {
+        let page = include_str!("../../../docs/aggregator.md");
+        for Setting { name, about, default, allowed, .. } in &SETTINGS {
+            let (least, most) = (allowed.start(), allowed.end());
+            let row = format!("| `{PREFIX}{name}` | {about} | {default} | {least} to {most} |\n");
+            assert!(page.contains(&row), "docs/aggregator.md should have the row {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with(&format!("| `{PREFIX}"))).count();
+        assert_eq!(rows, SETTINGS.len());
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         let (policy, faults) = read(&json!({
             "aggregator.detectviz.io/timeout-seconds": "5s",

@@ -4,9 +4,10 @@
 
 mod backends;
 mod refusal;
+mod told;
 
 use bytes::Bytes;
-use detectviz_client::cluster::{Bounds, ClusterState};
+use detectviz_client::cluster::Bounds;
 use detectviz_client::{Class, ClientIdentity, Cluster};
 use detectviz_core::BackendPolicy;
 use detectviz_core::http::{Body, Held, Request, Response};
@@ -23,6 +24,7 @@ use backends::Key;
 
 pub(crate) use backends::Backends;
 pub(crate) use refusal::SendError;
+pub(crate) use told::BackendMetrics;
 
 /// How long a probe or a discovery document may take; upstream's limit for its probe.
 pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,11 +73,6 @@ impl Backend {
         };
         let (answer, lease) = outcome?;
         Ok(answer.map(|body| held(body, (place, lease))))
-    }
-
-    /// What its endpoints, bounds and breaker are like now.
-    pub(crate) fn state(&self) -> ClusterState {
-        self.shared.cluster.state()
     }
 
     /// Whether any endpoint can be reached, and word of each change, from what requests meet with.

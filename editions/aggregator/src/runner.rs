@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::backend::Backends;
+use crate::backend::{BackendMetrics, Backends};
 use crate::controller::Controller;
 use crate::controller::pace::Lanes;
 use crate::link::{Link, Routes};
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
 pub struct Runner {
     configured: Mutex<Option<Arc<Shared>>>,
     metrics: OnceLock<ProxyMetrics>,
+    backend_metrics: OnceLock<BackendMetrics>,
 }
 
 impl Runner {
@@ -41,9 +42,10 @@ impl Runner {
         policy.deny_listener(setup.listener);
         policy.deny_networks(setup.options.egress.deny.clone());
         let dialer = Dialer::new(Arc::new(policy), TransportOptions::default().connect_timeout);
+        let told = self.backend_metrics.get_or_init(|| BackendMetrics::register(&setup.metrics));
         Shared {
             routes: Arc::default(),
-            backends: Backends::new(dialer, setup.options.proxy_client_files()),
+            backends: Backends::new(dialer, setup.options.proxy_client_files()).told_by(told),
             metrics: self.metrics.get_or_init(|| ProxyMetrics::register(&setup.metrics)).clone(),
             interval: setup.options.aggregator.availability_interval,
             socket_dirs: setup.options.aggregator.socket_dirs.clone().into(),

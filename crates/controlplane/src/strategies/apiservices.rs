@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use detectviz_api::Cause;
+use detectviz_core::BackendPolicy;
+use detectviz_core::backend_policy::Fault;
 use detectviz_server::strategy::Strategy;
 use serde_json::Value;
 
@@ -29,6 +31,11 @@ impl Strategy for ApiServices {
         faults.extend(priority_faults(spec));
         faults.extend(if spec["service"].is_object() { remote_faults(spec) } else { local_faults(spec) });
         faults
+    }
+
+    fn warnings(&self, object: &Value, _: Option<&Value>) -> Vec<String> {
+        let (_, faults) = BackendPolicy::read(object);
+        faults.iter().map(Fault::to_string).collect()
     }
 }
 
@@ -184,6 +191,19 @@ mod tests {
         let service = json!({"namespace": "a", "name": "b"});
         let spec = json!({"group": "a.b", "version": "v1", "service": service, "caBundle": pem});
         check("v1.a.b", &spec, &[]);
+    }
+
+    #[test]
+    fn an_annotation_that_means_nothing_is_warned_of() {
+        let warned = |annotation: &str| {
+            let object = json!({"metadata": {"annotations": {annotation: "0"}}});
+            ApiServices.warnings(&object, None)
+        };
+        let warnings = warned("aggregator.detectviz.io/timeout-seconds");
+        let expected = "annotation \"aggregator.detectviz.io/timeout-seconds\": \"0\" must be a whole number from 1 to 3600";
+        assert_eq!(warnings, [expected]);
+        assert_eq!(warned("aggregator.detectviz.io/timeout").len(), 1);
+        assert!(warned("example.org/timeout-seconds").is_empty());
     }
 
     #[test]

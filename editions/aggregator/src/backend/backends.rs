@@ -1,19 +1,20 @@
 //! Makes backends, and remembers those in use, so that what did not change is not made anew.
 
 use detectviz_api::names::check_dns_subdomain;
-use detectviz_client::cluster::{Bounds, Limits};
+use detectviz_client::cluster::{Bounds, ClusterState, Limits};
 use detectviz_client::{
     ClientIdentity, Cluster, ClusterOptions, Dialer, TargetError, TlsOptions, TransportOptions,
 };
 use detectviz_core::BackendPolicy;
 use http::HeaderValue;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use super::{Backend, Shared};
+use super::{Backend, BackendMetrics, Shared};
 use crate::error::{BuildError, Unavailable};
 use crate::front_proxy::FrontProxy;
 use crate::spec::Endpoint;
@@ -28,15 +29,34 @@ pub(crate) struct Backends {
     dialer: Dialer,
     front_proxy: FrontProxy,
     hop: HeaderValue,
-    in_use: Mutex<InUse>,
+    in_use: Arc<Mutex<InUse>>,
 }
 
 /// What is in use, and nothing else: it is held by those who use it.
 #[derive(Default)]
-struct InUse {
+pub(super) struct InUse {
     shared: HashMap<Key, Weak<Shared>>,
     /// By the APIService's name.
     backends: HashMap<String, Weak<Backend>>,
+}
+
+impl InUse {
+    /// What each backend is like now, by its APIService's name.
+    pub(super) fn states(&self) -> Vec<(String, ClusterState)> {
+        let states = self
+            .backends
+            .iter()
+            .filter_map(|(name, backend)| Some((name.clone(), backend.upgrade()?.shared.cluster.state())));
+        let mut states: Vec<_> = states.collect();
+        states.sort_by(|one, other| one.0.cmp(&other.0));
+        states
+    }
+}
+
+impl fmt::Debug for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InUse").field("backends", &self.backends.len()).finish_non_exhaustive()
+    }
 }
 
 /// What must be the same for two backends to share connections.
@@ -68,8 +88,14 @@ impl Backends {
             dialer,
             front_proxy: FrontProxy::new(files),
             hop: hop.expect("a UUID is made of visible characters"),
-            in_use: Mutex::default(),
+            in_use: Arc::default(),
         }
+    }
+
+    /// Has `metrics` show these backends.
+    pub(crate) fn told_by(self, metrics: &BackendMetrics) -> Self {
+        metrics.show(&self.in_use);
+        self
     }
 
     /// The backend of the APIService `name`: the one in use, if nothing about it changed.

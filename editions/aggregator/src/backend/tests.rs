@@ -117,3 +117,48 @@ async fn watches_take_no_connection_from_other_requests() {
     let other = backend.send(Request::new(Body::empty()), false).await.unwrap();
     assert_eq!((watch.status(), other.status()), (StatusCode::OK, StatusCode::OK));
 }
+
+#[tokio::test]
+async fn backends_that_ask_for_the_same_share_what_is_connected_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path());
+    let backends = backends(folder.path());
+    let policy = BackendPolicy::default();
+    let one = backends.of("v1.a", &endpoint(), &policy).await.unwrap();
+    let other = backends.of("v2.a", &endpoint(), &policy).await.unwrap();
+    assert!(Arc::ptr_eq(&one.shared, &other.shared) && !Arc::ptr_eq(&one.bounds, &other.bounds));
+    let few = BackendPolicy { max_requests: 1, ..policy.clone() };
+    let fewer = backends.of("v1.a", &endpoint(), &few).await.unwrap();
+    assert!(Arc::ptr_eq(&one.shared, &fewer.shared) && !Arc::ptr_eq(&one.bounds, &fewer.bounds));
+    let sooner = BackendPolicy { connect_timeout: Duration::from_secs(1), ..policy.clone() };
+    assert!(!Arc::ptr_eq(&one.shared, &backends.of("v1.a", &endpoint(), &sooner).await.unwrap().shared));
+
+    // Bounds are kept while addresses come and go, and so are places that are taken.
+    let place = other.bounds.enter(Class::Request).await;
+    let moved = backends.of("v2.a", &at("127.0.0.1", 2), &policy).await.unwrap();
+    assert!(!Arc::ptr_eq(&other.shared, &moved.shared) && Arc::ptr_eq(&other.bounds, &moved.bounds));
+    drop(place);
+}
+
+#[tokio::test]
+async fn what_backends_are_like_is_shown_for_as_long_as_they_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    write_identity(folder.path());
+    let registry = detectviz_core::metrics::Metrics::default();
+    let backends = backends(folder.path()).told_by(&BackendMetrics::register(&registry));
+    let backend = backends.get(&endpoint()).await.unwrap();
+    assert!(backend.fetch("/apis", "application/json", None, 9).await.is_err(), "nobody listens");
+    let text = registry.render();
+    for line in [
+        r#"detectviz_aggregator_ejections_total{name="v1.a"} 1"#,
+        r#"detectviz_aggregator_retries_total{name="v1.a"} 0"#,
+        r#"detectviz_aggregator_backend_under_way{name="v1.a"} 0"#,
+        r#"detectviz_aggregator_addresses{name="v1.a",standing="unreachable"} 1"#,
+        r#"detectviz_aggregator_addresses{name="v1.a",standing="healthy"} 0"#,
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(!text.contains(r#"detectviz_aggregator_breaker_state{name="v1.a"} 0"#), "{text}");
+    drop(backend);
+    assert!(!registry.render().contains("v1.a"));
+}

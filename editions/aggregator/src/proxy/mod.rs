@@ -90,6 +90,7 @@ impl Proxy {
 
     /// No answer came.
     fn failed(&self, why: &SendError, method: &Method) -> Status {
+        tracing::debug!(apiservice = self.name, phase = ?why.phase(), error = %why, "no answer of a backend");
         if !why.is_busy() {
             self.unreachable.notify_one();
         }
