@@ -117,7 +117,9 @@ impl Keeper {
                 return false;
             }
             if let Err((name, refusal)) = self.step(path, step).await {
-                if self.told.insert(format!("{path}/{name}: {refusal}")) {
+                // Somebody wrote in between: what is there now is looked at next.
+                let is_news = !refusal.is(Reason::Conflict);
+                if is_news && self.told.insert(format!("{path}/{name}: {refusal}")) {
                     tracing::warn!(path, name, error = %refusal, "keep an object of the remote services file");
                 }
                 settled = false;
