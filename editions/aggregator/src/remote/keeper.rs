@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::RemoteServices;
 use super::objects::{MADE, NAMESPACE, Step, Wanted, steps};
@@ -24,8 +25,10 @@ pub(super) struct Keeper {
     files: RemoteServices,
     context: RunContext,
     loopback: Arc<dyn Loopback>,
-    /// What was found to be somebody else's, by name: said once.
-    foreign: HashSet<String>,
+    /// What was said already, so that it is said once and not each second.
+    told: HashSet<String>,
+    /// When the files are looked at, however much else there is to do.
+    looks: Interval,
 }
 
 /// One kind of object: where it is, and what is made of it.
@@ -36,7 +39,9 @@ struct Collection {
 
 impl Keeper {
     pub(super) fn new(files: RemoteServices, context: RunContext, loopback: Arc<dyn Loopback>) -> Self {
-        Self { files, context, loopback, foreign: HashSet::new() }
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { files, context, loopback, told: HashSet::new(), looks }
     }
 
     /// Works until it is dropped. Without a file there is one pass, which takes back what an earlier file made.
@@ -44,6 +49,8 @@ impl Keeper {
         let mut views = self.files.is_configured().then(|| self.follow());
         loop {
             self.context.leadership().gained().await;
+            // Another server may have led for long.
+            self.files.refresh().await;
             let settled = self.pass().await;
             match &mut views {
                 None if settled => return,
@@ -62,14 +69,15 @@ impl Keeper {
     async fn wait(&mut self, settled: bool, [services, names]: &mut [Informer; 2]) {
         let refreshed = async {
             loop {
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.looks.tick().await;
                 if self.files.refresh().await {
                     return;
                 }
             }
         };
         tokio::select! {
-            () = refreshed => self.foreign.clear(),
+            biased;
+            () = refreshed => self.told.clear(),
             () = services.changed() => {}
             () = names.changed() => {}
             () = tokio::time::sleep(RETRY_AFTER), if !settled => {}
@@ -105,8 +113,15 @@ impl Keeper {
     async fn all(&mut self, path: &str, steps: Vec<Step>) -> bool {
         let mut settled = true;
         for step in steps {
+            if !self.context.leadership().is_leading() {
+                return false;
+            }
             if let Err((name, refusal)) = self.step(path, step).await {
-                tracing::warn!(path, name, error = %refusal, "keep an object of the remote services file");
+                // Somebody wrote in between: what is there now is looked at next.
+                let is_news = !refusal.is(Reason::Conflict);
+                if is_news && self.told.insert(format!("{path}/{name}: {refusal}")) {
+                    tracing::warn!(path, name, error = %refusal, "keep an object of the remote services file");
+                }
                 settled = false;
             }
         }
@@ -143,7 +158,7 @@ impl Keeper {
 
     /// Says once that an object of that name is somebody else's.
     fn leave_alone(&mut self, path: &str, name: &str) {
-        if self.foreign.insert(format!("{path}/{name}")) {
+        if self.told.insert(format!("{path}/{name}")) {
             tracing::warn!(path, name, "leave alone what the remote services file did not make");
         }
     }

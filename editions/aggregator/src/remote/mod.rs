@@ -11,6 +11,7 @@ use detectviz_core::options::{AggregatorOptions, Fault, Faults};
 use detectviz_core::{Loopback, RunContext};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::stamp::Stamp;
 use keeper::Keeper;
@@ -19,6 +20,8 @@ use objects::Wanted;
 /// The most bytes of either file.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How long a file must stay as it is to be believed.
+const SETTLED_AFTER: Duration = Duration::from_millis(200);
 /// The most mistakes that are logged, a line each.
 const MAX_TOLD: usize = 100;
 
@@ -63,14 +66,20 @@ impl RemoteServices {
     }
 
     /// Reads the files again if they have changed; returns whether they say something else. While there are mistakes
-    /// in them, what they said before stays.
+    /// in them, what they said before stays. May be dropped at any time: what was not finished is done the next time.
     async fn refresh(&mut self) -> bool {
         let stamps = stamps(&self.options).await;
         if stamps == self.stamps {
             return false;
         }
+        let read = read(&self.options).await;
+        // A file that is being written is not read yet: for a moment it may say that there is nothing.
+        tokio::time::sleep(SETTLED_AFTER).await;
+        if stamps != self::stamps(&self.options).await {
+            return false;
+        }
         self.stamps = stamps;
-        match read(&self.options).await {
+        match read {
             Ok(wanted) if wanted == self.wanted => false,
             Ok(wanted) => {
                 tracing::info!(services = wanted.api_services.len(), "read the remote services again");
