@@ -11,7 +11,7 @@ pub enum ClusterError {
     #[error("there is no endpoint")]
     NoEndpoint,
     /// No endpoint can be reached, as is known already: nothing was tried for this request.
-    #[error("no endpoint can be reached: {}", .last.as_ref().map_or_else(String::new, TransportError::report))]
+    #[error("no endpoint can be reached: {}", .last.as_ref().map_or_else(|| "no answer in time".to_owned(), TransportError::report))]
     Open {
         /// Why the one tried last could not be.
         last: Option<TransportError>,

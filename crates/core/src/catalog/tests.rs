@@ -160,3 +160,24 @@ fn what_is_stale_keeps_its_document() {
     }
     assert_eq!(made.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+#[test]
+fn versions_of_one_group_are_one_group_whoever_serves_them() {
+    let catalog = Catalog::default();
+    catalog.publish(entry("g/v1", Owner::Local, (10, 5))).unwrap();
+    catalog.publish(GroupVersionEntry { stale: true, ..entry("g/v2", Owner::Aggregated, (20, 9)) }).unwrap();
+    let snapshot = catalog.snapshot();
+    let group = read(&snapshot.group("g").unwrap());
+    let versions: Vec<_> =
+        group["versions"].as_array().unwrap().iter().map(|one| one["version"].clone()).collect();
+    assert_eq!(versions, ["v2", "v1"], "{group}");
+    assert_eq!(group["preferredVersion"]["version"], "v2");
+    let listed = read(snapshot.aggregated_groups(DiscoveryVersion::V2));
+    let freshness: Vec<_> = listed["items"][0]["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["freshness"].clone())
+        .collect();
+    assert_eq!(freshness, ["Stale", "Current"], "{listed}");
+}

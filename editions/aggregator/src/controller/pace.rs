@@ -12,8 +12,9 @@ use crate::backend::FETCH_TIMEOUT;
 const QUICK: Duration = Duration::from_secs(1);
 /// Each so many checks a backend that is away is given [`FETCH_TIMEOUT`], in case it is there again but slow.
 const PATIENT_EVERY: u32 = 8;
-/// The pause after the first failed check, doubled after each further one, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The pause after the first failed check, doubled after each further one, and the longest: with the check itself it is
+/// less than a second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 /// The same for checks that failing requests asked for and that passed all the same.
 const DOUBTS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// The shortest wait between two checks that an option can ask for.
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn who_is_away_is_asked_soon_and_then_each_second() {
         let wait = |failures| wait(failures, INTERVAL).as_millis();
-        for (failures, expected) in [(1, 50), (2, 100), (3, 200), (6, 1000), (40, 1000), (u32::MAX, 1000)] {
+        for (failures, expected) in [(1, 50), (2, 100), (3, 200), (6, 800), (40, 800), (u32::MAX, 800)] {
             let (least, most) = (expected * 4 / 5, expected);
             assert!((least..=most).contains(&wait(failures)), "{failures}: {}", wait(failures));
         }

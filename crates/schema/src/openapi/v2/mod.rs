@@ -40,21 +40,18 @@ impl Merge {
 
     /// The document.
     pub fn document(self) -> Value {
-        document(self.paths, self.definitions)
+        let mut document = json!({
+            "swagger": "2.0",
+            "info": {"title": "Detectviz", "version": env!("CARGO_PKG_VERSION")},
+            "securityDefinitions": {"BearerToken": {
+                "description": "A bearer token.", "type": "apiKey", "name": "authorization", "in": "header",
+            }},
+            "security": [{"BearerToken": []}],
+        });
+        document["paths"] = self.paths.into();
+        document["definitions"] = self.definitions.into();
+        document
     }
-}
-
-fn document(paths: Map<String, Value>, definitions: Map<String, Value>) -> Value {
-    json!({
-        "swagger": "2.0",
-        "info": {"title": "Detectviz", "version": env!("CARGO_PKG_VERSION")},
-        "paths": paths,
-        "definitions": definitions,
-        "securityDefinitions": {"BearerToken": {
-            "description": "A bearer token.", "type": "apiKey", "name": "authorization", "in": "header",
-        }},
-        "security": [{"BearerToken": []}],
-    })
 }
 
 fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn document(schemas: Value, root: &str) -> Value {
+    fn document(schemas: &Value, root: &str) -> Value {
         let answer = json!({"200": {"description": "OK", "content": {"application/json": {"schema": {"$ref": root}}}}});
         json!({
             "paths": {
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn only_what_is_about_the_group_version_is_taken() {
         let remote = document(
-            json!({
+            &json!({
                 "Thing": {"type": "object", "properties": {"part": {"$ref": "#/components/schemas/Part"}}},
                 "Part": {"type": "object"},
                 "Other": {"type": "object"},
@@ -180,7 +180,7 @@ mod tests {
         let local =
             json!({"components": {"schemas": {"Meta": {"type": "object"}, "Same": {"type": "string"}}}});
         let remote = document(
-            json!({
+            &json!({
                 "Thing": {"type": "object", "properties": {
                     "meta": {"$ref": "#/components/schemas/Meta"}, "same": {"$ref": "#/components/schemas/Same"},
                 }},
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn what_clients_would_refuse_the_whole_document_for_is_left_out() {
         let remote = document(
-            json!({
+            &json!({
                 "Thing": {"type": "object", "properties": {
                     "nowhere": {"$ref": "#/components/schemas/Nowhere"},
                     "list": {"type": "array", "items": 5},

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_merged_anew_only_when_something_changed() {
+    fn it_is_merged_anew_only_when_what_this_server_serves_changed() {
         let (catalog, state) = (Catalog::default(), State::default());
         publish(&catalog, "a/v1", Owner::Local);
         assert!(state.ready(&catalog.snapshot()).is_none());
