@@ -55,3 +55,31 @@ fn a_hundred_flips_leave_nothing_behind() {
         assert_eq!(plugins.processes().len(), 1);
     });
 }
+
+/// Without objects nothing is written at a flip: what would grow here is the server's own.
+#[test]
+fn flips_that_write_nothing_take_no_memory() {
+    switchable(|builder| {
+        let server = builder.config(&toggles(false, false)).start();
+        let told = |text: &str| server.log().iter().filter(|line| line.contains(text)).count();
+        let mut flips = 0;
+        let mut flip = || {
+            flips += 1;
+            for (on, text) in [(true, ": started "), (false, ": switched off ")] {
+                server.reconfigure(&toggles(on, on));
+                server.hangup();
+                wait_until("both are switched", || match told(text) {
+                    times if times >= 2 * flips => Ok(()),
+                    times => Err(format!("{times} lines")),
+                });
+            }
+        };
+        (0..50).for_each(|_| flip());
+        let (open, (resident, _)) = (descriptors(&server), resident_and_threads(&server));
+        (0..100).for_each(|_| flip());
+        let (resident_now, _) = resident_and_threads(&server);
+        eprintln!("after 50 flips {resident} KiB, after 150 {resident_now} KiB");
+        assert!(resident_now <= resident + 4 * 1024, "{resident} KiB became {resident_now} KiB");
+        assert!(descriptors(&server) <= open + 2, "{open} descriptors became {}", descriptors(&server));
+    });
+}
