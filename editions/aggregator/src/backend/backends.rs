@@ -179,8 +179,8 @@ impl Backends {
             max_connections: *max_connections,
             ..TransportOptions::default()
         };
-        let own = TransportOptions { max_connections: OWN_CONNECTIONS, ..many.clone() };
-        let streams = TransportOptions { http2: true, ..many.clone() };
+        let own = TransportOptions { max_connections: OWN_CONNECTIONS, ..many };
+        let streams = TransportOptions { http2: true, ..many };
         let options = ClusterOptions { requests: many, streams, own };
         let dialer = self.dialer.within(*connect_timeout);
         Ok(Cluster::new(&endpoint.addresses, Some(tls), dialer, options)?)

@@ -123,7 +123,7 @@ impl Load {
 }
 
 fn read_or_write(number: usize) -> (Request, StatusCode) {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return (get(FLIGHTS), StatusCode::OK);
     }
     let flight = json!({
