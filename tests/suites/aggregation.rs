@@ -1,10 +1,10 @@
 //! Another API server behind this one's address: one login, one discovery, and nobody gets through as somebody else.
 
 mod many;
+mod nginx;
 mod remote_services;
 mod rolling;
 mod services;
-mod nginx;
 
 use detectviz_tests::{
     Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, enterprise_every_line,

@@ -51,6 +51,7 @@ pub fn start_controllers(
     let kept = upkeep.kept();
     // On every server: each is ready only when they are there, and making them twice does no harm.
     system_namespaces::start(context, loopback, &kept);
+    apiservices::follow_priorities(context, loopback, catalog);
     let (catalog, trust) = (Arc::clone(catalog), upkeep.trust.clone());
     let start = move |context: &RunContext, loopback: &Arc<dyn Loopback>| {
         let namespaces = Informer::start(context, Arc::clone(loopback), "/api/v1/namespaces");

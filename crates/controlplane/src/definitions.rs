@@ -1,6 +1,7 @@
 //! The built-in resources as data: a file each, embedded as the JSON that `build.rs` makes of it, and read once at start.
 
 use anyhow::Context;
+use detectviz_api::GroupVersion;
 use detectviz_api::definition::Definition;
 use detectviz_core::ApiGroupBuilder;
 use detectviz_schema::Fragments;
@@ -136,7 +137,7 @@ pub fn groups_of(extent: Extent) -> anyhow::Result<Vec<ApiGroupBuilder>> {
             Some(builder) => builder.definitions.push(definition),
             None => groups.push(ApiGroupBuilder {
                 group: definition.group.clone(),
-                priority: priority(&definition.group).0,
+                priority: group_priority(&definition.group),
                 definitions: vec![definition],
             }),
         }
@@ -173,14 +174,43 @@ fn files<'a>(extent: Extent, always: &'a [File], batteries: &'a [File]) -> impl 
     always.iter().chain(batteries)
 }
 
-/// The priorities of the group and of the version that a local APIService says: the core group as upstream has it,
-/// then upstream's other groups, then all others, as discovery lists them.
-pub(crate) fn priority(group: &str) -> (i64, i64) {
+/// Where a group-version that is served here stands in discovery: the priority of its group among groups, and its own in
+/// the group, as its local APIService says. Those of Kubernetes' groups are kube-apiserver's, so that clients see one
+/// order everywhere; all others come behind them.
+pub fn priority(gv: &GroupVersion) -> (i64, i64) {
+    let version = match (&*gv.group, &*gv.version) {
+        ("", _) => 1,
+        ("autoscaling", "v2") => 30,
+        ("flowcontrol.apiserver.k8s.io", "v1") => 21,
+        ("flowcontrol.apiserver.k8s.io", "v1beta3") => 18,
+        ("flowcontrol.apiserver.k8s.io", "v1beta1") => 12,
+        _ => 15,
+    };
+    (group_priority(&gv.group), version)
+}
+
+fn group_priority(group: &str) -> i64 {
     match group {
-        "" => (18_000, 1),
-        "apps" | "autoscaling" | "batch" | "policy" => (17_000, 15),
-        group if group.ends_with(".k8s.io") => (17_000, 15),
-        _ => (1000, 15),
+        "apiregistration.k8s.io" => 20_000,
+        "" => 18_000,
+        "apps" => 17_800,
+        "events.k8s.io" => 17_750,
+        "authentication.k8s.io" => 17_700,
+        "authorization.k8s.io" => 17_600,
+        "autoscaling" => 17_500,
+        "batch" => 17_400,
+        "certificates.k8s.io" => 17_300,
+        "networking.k8s.io" => 17_200,
+        "policy" => 17_100,
+        "rbac.authorization.k8s.io" => 17_000,
+        "storage.k8s.io" => 16_800,
+        "apiextensions.k8s.io" | "admissionregistration.k8s.io" => 16_700,
+        "scheduling.k8s.io" => 16_600,
+        "coordination.k8s.io" => 16_500,
+        "node.k8s.io" => 16_300,
+        "discovery.k8s.io" => 16_200,
+        "flowcontrol.apiserver.k8s.io" => 16_100,
+        _ => 1000,
     }
 }
 
@@ -252,6 +282,41 @@ mod tests {
         {
             assert!(all.iter().any(|one| one == resource), "{resource}");
         }
+    }
+
+    /// In kube-apiserver's order, and with a place of its own for each of Kubernetes' groups.
+    #[test]
+    fn groups_stand_where_kubernetes_has_them() {
+        let groups = groups_of(Extent::Batteries).unwrap();
+        let versions = groups.iter().flat_map(ApiGroupBuilder::group_versions);
+        let mut versions: Vec<_> = versions.map(|gv| (priority(&gv), gv.to_string())).collect();
+        versions.sort_by(|a, b| b.cmp(a));
+        let kubernetes = versions.iter().take_while(|((group, _), _)| *group > 1000);
+        let expected = [
+            "apiregistration.k8s.io/v1",
+            "v1",
+            "apps/v1",
+            "events.k8s.io/v1",
+            "authentication.k8s.io/v1",
+            "authorization.k8s.io/v1",
+            "autoscaling/v2",
+            "batch/v1",
+            "networking.k8s.io/v1",
+            "policy/v1",
+            "storage.k8s.io/v1",
+            "admissionregistration.k8s.io/v1",
+            "scheduling.k8s.io/v1",
+            "coordination.k8s.io/v1",
+            "node.k8s.io/v1",
+            "discovery.k8s.io/v1",
+            "flowcontrol.apiserver.k8s.io/v1",
+            "flowcontrol.apiserver.k8s.io/v1beta3",
+            "flowcontrol.apiserver.k8s.io/v1beta2",
+            "flowcontrol.apiserver.k8s.io/v1beta1",
+        ];
+        assert_eq!(kubernetes.map(|(_, gv)| gv.as_str()).collect::<Vec<_>>(), expected);
+        let mut ours = versions.iter().filter(|((group, _), _)| *group == 1000);
+        assert!(ours.all(|(_, gv)| gv.contains("grafana.app") || gv.contains("detectviz.io")));
     }
 
     #[test]

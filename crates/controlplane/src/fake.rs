@@ -69,7 +69,7 @@ pub(crate) fn catalog() -> Arc<Catalog> {
                     "scope": if definition.is_namespaced() { "Namespaced" } else { "Cluster" },
                     "verbs": verbs})
             });
-            let (resources, priority) = (resources.collect(), crate::definitions::priority(&gv.group));
+            let (resources, priority) = (resources.collect(), crate::definitions::priority(&gv));
             let (owner, open_api, stale) = (Owner::Local, None, false);
             catalog
                 .publish(GroupVersionEntry { group_version: gv, owner, priority, resources, open_api, stale })

@@ -19,6 +19,7 @@ mod jobs;
 mod keyed;
 mod leases;
 mod limitranges;
+pub(crate) mod local;
 mod names;
 pub(crate) mod namespaces;
 mod network;
@@ -36,6 +37,7 @@ mod workloads;
 
 pub use reviews::Reviewers;
 
+use detectviz_core::Catalog;
 use detectviz_server::strategy::{Plain, Strategy};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct Strategies {
     pub event_lifetime: Duration,
     /// What answers reviews.
     pub reviewers: Reviewers,
+    /// Knows what this server serves itself.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Strategies {
@@ -70,9 +74,11 @@ impl Strategies {
             ("", "nodes") => Arc::new(inert::Nodes),
             ("", "podtemplates") => Arc::new(inert::PodTemplates),
             ("coordination.k8s.io", "leases") => Arc::new(leases::Leases),
-            ("apiregistration.k8s.io", "apiservices") => Arc::new(apiservices::ApiServices),
+            ("apiregistration.k8s.io", "apiservices") => {
+                Arc::new(apiservices::ApiServices { catalog: Arc::clone(&self.catalog) })
+            }
             ("aggregation.grafana.app", "dataplaneservices") => {
-                Arc::new(dataplaneservices::DataPlaneServices)
+                Arc::new(dataplaneservices::DataPlaneServices { catalog: Arc::clone(&self.catalog) })
             }
             ("service.grafana.app", "externalnames") => Arc::new(externalnames::ExternalNames),
             ("datasource.detectviz.io", "datasources") => Arc::new(datasources::DataSources),
@@ -131,7 +137,8 @@ fn text<'a>(object: &'a serde_json::Value, pointer: &str) -> &'a str {
 /// The special rules, with events that last an hour.
 #[cfg(test)]
 pub(crate) fn strategy(group: &str, resource: &str) -> Arc<dyn Strategy> {
-    Strategies { event_lifetime: Duration::from_secs(3600), reviewers: reviewers() }.of(group, resource)
+    let (event_lifetime, catalog) = (Duration::from_secs(3600), Arc::default());
+    Strategies { event_lifetime, reviewers: reviewers(), catalog }.of(group, resource)
 }
 
 /// What knows no token, and lets masters do everything.

@@ -62,7 +62,8 @@ impl Server {
         };
         let catalog = Arc::new(Catalog::default());
         let reviewers = Reviewers { authenticator: Arc::default(), authorizer: Arc::new(SystemMasters) };
-        let rules = Strategies { event_lifetime: Duration::from_secs(3600), reviewers };
+        let event_lifetime = Duration::from_secs(3600);
+        let rules = Strategies { event_lifetime, reviewers, catalog: Arc::clone(&catalog) };
         let strategy = |group: &str, resource: &str| rules.of(group, resource);
         let resources = installer.install(&definitions::groups().unwrap(), &strategy, &catalog).unwrap();
         let link = Link::new(Arc::new(resources), Arc::new(End));

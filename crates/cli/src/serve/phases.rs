@@ -51,9 +51,16 @@ pub(super) fn core_server(
         version = print::VERSION,
         "starting generic API server"
     );
-    let strategies = Strategies { event_lifetime: parts.options.events.ttl, reviewers };
+    let strategies = Strategies {
+        event_lifetime: parts.options.events.ttl,
+        reviewers,
+        catalog: Arc::clone(&parts.catalog),
+    };
     let resources =
         installer.install(groups, &|group, resource| strategies.of(group, resource), &parts.catalog)?;
+    for (gv, owner) in parts.catalog.snapshot().group_versions() {
+        parts.catalog.prioritize(gv, owner, definitions::priority(gv));
+    }
     let names: Vec<String> =
         parts.catalog.snapshot().group_versions().map(|(gv, _)| gv.to_string()).collect();
     tracing::info!(groups = names.join(","), "registered API groups");

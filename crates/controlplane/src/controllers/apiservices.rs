@@ -1,24 +1,30 @@
-//! Each group-version that this server serves itself is shown as a local APIService, and stays as it should be whoever
-//! edits or deletes it.
+//! Each group-version that this server serves itself is shown as a local APIService, which is made again when it was
+//! deleted, and restored when it was edited, as long as it carries the label that says so. Who takes that label away keeps
+//! the object as it is, and with it the place of the group-version in discovery.
+//!
+//! Upstream's rules for `onstart`, but at any time, not at a start alone.
 
-use detectviz_api::condition::Condition;
 use detectviz_api::{GroupVersion, Reason, Status, meta};
 use detectviz_core::catalog::Owner;
 use detectviz_core::informer::{Informer, Objects};
 use detectviz_core::{Catalog, Loopback, RunContext};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::retry::Pace;
-use super::write::{delete, edit};
+use super::write::{delete, edit, segment};
 use crate::definitions::priority;
+use crate::strategies::local;
 
 pub(super) const COLLECTION: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
-/// Marks the objects that this controller keeps; upstream's label and value.
-const MANAGED: (&str, &str) = ("kube-aggregator.kubernetes.io/automanaged", "onstart");
+/// Marks the objects that this controller keeps; upstream's label.
+const MANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
+/// The label's value on what is built in, and on what custom resources make; upstream's.
+const ON_START: &str = "onstart";
+const ALWAYS: &str = "true";
 
-/// Follows the catalog and the APIServices.
+/// Keeps the local APIServices: follows the catalog and the objects.
 pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
     let mut objects = Informer::start(context, Arc::clone(loopback), COLLECTION);
     let mut served = catalog.changes();
@@ -28,7 +34,7 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog:
         let mut pace = Pace::new();
         loop {
             served.mark_unchanged();
-            let settled = pass(&*loopback, &local(&catalog), &objects.objects()).await;
+            let settled = pass(&*loopback, &served_here(&catalog), &objects.objects()).await;
             let change = async {
                 tokio::select! {
                     () = objects.changed() => {}
@@ -40,73 +46,106 @@ pub(super) fn start(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog:
     });
 }
 
-fn local(catalog: &Catalog) -> BTreeSet<GroupVersion> {
+/// Puts each group-version that is served here where its APIService says that it stands in discovery. Every server does
+/// so for itself, whoever leads.
+pub(super) fn follow_priorities(context: &RunContext, loopback: &Arc<dyn Loopback>, catalog: &Arc<Catalog>) {
+    let mut objects = Informer::start(context, Arc::clone(loopback), COLLECTION);
+    let (mut served, catalog) = (catalog.changes(), Arc::clone(catalog));
+    context.spawn(async move {
+        objects.synced().await;
+        loop {
+            served.mark_unchanged();
+            prioritize(&catalog, &objects.objects());
+            tokio::select! {
+                () = objects.changed() => {}
+                Ok(()) = served.changed() => {}
+            }
+        }
+    });
+}
+
+fn prioritize(catalog: &Catalog, objects: &Objects) {
+    for gv in served_here(catalog) {
+        let object = objects.get(&gv.api_service_name()).filter(|object| !is_remote(object));
+        let number = |field: &str| object?["spec"][field].as_i64();
+        let said = number("groupPriorityMinimum").zip(number("versionPriority"));
+        catalog.prioritize(&gv, Owner::Local, said.unwrap_or_else(|| priority(&gv)));
+    }
+}
+
+fn served_here(catalog: &Catalog) -> BTreeSet<GroupVersion> {
     let snapshot = catalog.snapshot();
     let local = snapshot.group_versions().filter(|(_, owner)| *owner == Owner::Local);
     local.map(|(gv, _)| gv.clone()).collect()
 }
 
 /// Brings the APIServices in line with what is served; returns whether all writes were taken.
-async fn pass(loopback: &dyn Loopback, local: &BTreeSet<GroupVersion>, objects: &Objects) -> bool {
+async fn pass(loopback: &dyn Loopback, served: &BTreeSet<GroupVersion>, objects: &Objects) -> bool {
+    let wanted: BTreeMap<String, Value> =
+        served.iter().map(|gv| (gv.api_service_name(), wanted(gv))).collect();
     let mut settled = true;
-    for gv in local {
-        let name = gv.api_service_name();
-        if let Err(refusal) = keep(loopback, gv, objects.get(&name).map(|object| &**object)).await {
-            tracing::warn!(apiservice = name, error = %refusal, "keep local APIService again");
-            settled = false;
-        }
+    for (name, wanted) in wanted.iter().filter(|(name, _)| !objects.contains_key(*name)) {
+        settled &= settle(name, "create", create(loopback, wanted).await);
     }
-    let names: BTreeSet<String> = local.iter().map(GroupVersion::api_service_name).collect();
-    for name in objects
-        .iter()
-        .filter(|(name, object)| !names.contains(*name) && is_managed(object))
-        .map(|(name, _)| name)
-    {
-        if let Err(refusal) = delete(loopback, &format!("{COLLECTION}/{name}")).await {
-            tracing::warn!(apiservice = name, error = %refusal, "delete local APIService again");
-            settled = false;
-        }
+    for (name, object) in objects.iter().filter(|(_, object)| !meta::is_deleting(object)) {
+        settled &= settle(name, "keep", keep(loopback, name, object, wanted.get(name)).await);
     }
     settled
 }
 
-/// Whether this controller made the object; one that names a service became somebody's own.
-fn is_managed(object: &Value) -> bool {
-    let label =
-        object.get("metadata").and_then(|meta| meta.get("labels")).and_then(|labels| labels.get(MANAGED.0));
-    label.is_some_and(|value| value == MANAGED.1) && !object["spec"]["service"].is_object()
+fn settle(name: &str, what: &str, outcome: Result<(), Status>) -> bool {
+    if let Err(refusal) = &outcome {
+        tracing::warn!(apiservice = name, error = %refusal, "{what} local APIService again");
+    }
+    outcome.is_ok()
 }
 
-async fn keep(loopback: &dyn Loopback, gv: &GroupVersion, seen: Option<&Value>) -> Result<(), Status> {
-    let path = format!("{COLLECTION}/{}", gv.api_service_name());
-    let created;
-    let seen = match seen {
-        Some(seen) => seen,
-        None => match loopback.create(COLLECTION, &wanted(gv)).await {
-            // The view is behind; what is there is looked at when it has caught up.
-            Err(refusal) if refusal.is(Reason::AlreadyExists) => return Ok(()),
-            answer => {
-                created = answer?;
-                &created
-            }
-        },
-    };
-    if meta::is_deleting(seen) {
-        return Ok(());
+/// Whether this controller keeps the object.
+fn is_managed(object: &Value) -> bool {
+    let label =
+        object.pointer("/metadata/labels").and_then(|labels| labels.get(MANAGED)).and_then(Value::as_str);
+    label.is_some_and(|value| value == ON_START || value == ALWAYS)
+}
+
+fn is_remote(object: &Value) -> bool {
+    object["spec"]["service"].is_object()
+}
+
+async fn create(loopback: &dyn Loopback, wanted: &Value) -> Result<(), Status> {
+    match loopback.create(COLLECTION, wanted).await {
+        // The view is behind; what is there is looked at when it has caught up.
+        Err(refusal) if refusal.is(Reason::AlreadyExists) => Ok(()),
+        answer => answer.map(drop),
     }
-    let wanted = wanted(gv);
-    if restore(&mut seen.clone(), &wanted) {
-        return edit(loopback, &path, "", seen, |object| restore(object, &wanted)).await;
+}
+
+async fn keep(
+    loopback: &dyn Loopback,
+    name: &str,
+    object: &Value,
+    wanted: Option<&Value>,
+) -> Result<(), Status> {
+    let path = format!("{COLLECTION}/{}", segment(name));
+    match wanted {
+        Some(wanted) if is_managed(object) && restore(&mut object.clone(), wanted) => {
+            edit(loopback, &path, "", object, |object| is_managed(object) && restore(object, wanted)).await
+        }
+        // One that names a service became somebody's own.
+        None if is_managed(object) && !is_remote(object) => delete(loopback, &path).await,
+        _ if is_remote(object) => Ok(()),
+        _ => {
+            let available = local::available();
+            edit(loopback, &path, "/status", object, |object| !is_remote(object) && available.apply(object))
+                .await
+        }
     }
-    let available = Condition::new("Available", true, "Local", "Local APIServices are always available");
-    edit(loopback, &path, "/status", seen, |object| available.apply(object)).await
 }
 
 fn wanted(gv: &GroupVersion) -> Value {
-    let (group, version) = priority(&gv.group);
+    let (group, version) = priority(gv);
     let mut object = json!({
         "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-        "metadata": {"name": gv.api_service_name(), "labels": {MANAGED.0: MANAGED.1}},
+        "metadata": {"name": gv.api_service_name(), "labels": {MANAGED: ON_START}},
         "spec": {"version": &*gv.version, "groupPriorityMinimum": group, "versionPriority": version},
     });
     if !gv.group.is_empty() {
@@ -115,23 +154,13 @@ fn wanted(gv: &GroupVersion) -> Value {
     object
 }
 
-/// Gives `object` the label and the spec of `wanted`; returns whether it differed.
+/// Gives `object` the spec of `wanted`; returns whether it differed.
 fn restore(object: &mut Value, wanted: &Value) -> bool {
-    let mut changed = false;
-    if said(&object["spec"]) != said(&wanted["spec"]) {
+    let differs = said(&object["spec"]) != said(&wanted["spec"]);
+    if differs {
         object["spec"] = wanted["spec"].clone();
-        changed = true;
     }
-    let Some(meta) = meta::of_mut(object) else { return changed };
-    let labels = meta.entry("labels").or_insert_with(|| json!({}));
-    if !labels.is_object() {
-        *labels = json!({});
-    }
-    if labels[MANAGED.0] != MANAGED.1 {
-        labels[MANAGED.0] = MANAGED.1.into();
-        changed = true;
-    }
-    changed
+    differs
 }
 
 /// The fields of a spec that say something: an empty text, false and null say what absence says.
@@ -152,7 +181,8 @@ mod tests {
 
     fn is_kept(fake: &Fake, path: &str) -> bool {
         fake.object(path).is_some_and(|object| {
-            is_managed(&object)
+            let label = &object["metadata"]["labels"][MANAGED];
+            label == ON_START
                 && condition::find(&object, "Available")
                     == Some(("True", "Local", "Local APIServices are always available"))
         })
@@ -165,7 +195,7 @@ mod tests {
         let context = RunContext::new(Arc::new(Checks::default()));
         let loopback = fake.loopback();
         start(&context, &loopback, &catalog);
-        for gv in local(&catalog) {
+        for gv in served_here(&catalog) {
             fake.until(|fake| is_kept(fake, &format!("{COLLECTION}/{}", gv.api_service_name()))).await;
         }
         let core = fake.object(CORE).unwrap();
@@ -179,14 +209,12 @@ mod tests {
 
         let mut edited = fake.object(CORE).unwrap();
         edited["spec"]["versionPriority"] = 7.into();
-        edited["metadata"]["labels"] = json!({"mine": "1"});
+        edited["metadata"]["labels"]["mine"] = "1".into();
+        edited["status"] = Value::Null;
         loopback.update(CORE, &edited).await.unwrap();
-        fake.until(|fake| is_kept(fake, CORE)).await;
-        let core = fake.object(CORE).unwrap();
-        assert_eq!(
-            (&core["spec"]["versionPriority"], &core["metadata"]["labels"]["mine"]),
-            (&json!(1), &json!("1"))
-        );
+        fake.until(|fake| is_kept(fake, CORE) && fake.object(CORE).unwrap()["spec"]["versionPriority"] == 1)
+            .await;
+        assert_eq!(fake.object(CORE).unwrap()["metadata"]["labels"]["mine"], "1");
 
         let gone: GroupVersion = "service.grafana.app/v0alpha1".parse().unwrap();
         catalog.withdraw(&gone, Owner::Local);
@@ -204,5 +232,73 @@ mod tests {
         let before = fake.revision();
         assert!(pass(&*fake.loopback(), &gvs, &objects).await);
         assert_eq!((objects.len(), fake.revision()), (2, before));
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_label_away_keeps_the_object_and_the_order() {
+        let fake = Fake::new();
+        let catalog = fake::catalog();
+        let context = RunContext::new(Arc::new(Checks::default()));
+        let loopback = fake.loopback();
+        start(&context, &loopback, &catalog);
+        follow_priorities(&context, &loopback, &catalog);
+        let first = || {
+            let list: Value = serde_json::from_slice(&catalog.snapshot().group_list().bytes).unwrap();
+            list["groups"][0]["name"].clone()
+        };
+        assert_eq!(first(), "apiregistration.k8s.io");
+        let path = format!("{COLLECTION}/v1.discovery.k8s.io");
+        fake.until(|fake| is_kept(fake, &path)).await;
+        let mut own = fake.object(&path).unwrap();
+        own["metadata"]["labels"] = json!({});
+        own["spec"]["groupPriorityMinimum"] = 20_000.into();
+        let lower = format!("{COLLECTION}/v1.apiregistration.k8s.io");
+        fake.until(|fake| is_kept(fake, &lower)).await;
+        let mut other = fake.object(&lower).unwrap();
+        other["metadata"]["labels"][MANAGED] = "false".into();
+        other["spec"]["groupPriorityMinimum"] = 1.into();
+        loopback.update(&path, &own).await.unwrap();
+        loopback.update(&lower, &other).await.unwrap();
+        let catalog_says = async |name: &str| {
+            while first() != name {
+                tokio::task::yield_now().await;
+            }
+        };
+        catalog_says("discovery.k8s.io").await;
+        loopback.delete(&path).await.unwrap();
+        fake.until(|fake| is_kept(fake, &path)).await;
+        catalog_says("events.k8s.io").await;
+        assert_eq!(fake.object(&lower).unwrap()["spec"]["groupPriorityMinimum"], 1);
+        context.cancel();
+        context.drained().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_local_is_available_and_what_became_somebody_elses_is_left_alone() {
+        let fake = Fake::new();
+        let loopback = fake.loopback();
+        let labels = json!({MANAGED: ALWAYS});
+        let service = json!({"namespace": "x", "name": "y"});
+        for (name, labels, service) in [
+            ("v1.own", json!({}), Value::Null),
+            ("v1.gone", labels.clone(), Value::Null),
+            ("v1.remote", labels, service),
+        ] {
+            let spec = json!({"group": &name[3..], "version": "v1", "service": service});
+            let mut object = json!({"metadata": {"name": name, "labels": labels}, "spec": spec});
+            object = loopback.create(COLLECTION, &object).await.unwrap();
+            object["status"] = json!({});
+            loopback.update(&format!("{COLLECTION}/{name}"), &object).await.unwrap();
+        }
+        assert!(pass(&*loopback, &BTreeSet::new(), &fake.view(COLLECTION)).await);
+        let found = |name: &str| {
+            let object = fake.object(&format!("{COLLECTION}/{name}"))?;
+            Some(condition::find(&object, "Available").map(|(_, reason, _)| reason.to_owned()))
+        };
+        assert_eq!(found("v1.own"), Some(Some("Local".to_owned())));
+        assert_eq!((found("v1.gone"), found("v1.remote")), (None, Some(None)));
+        let before = fake.revision();
+        assert!(pass(&*loopback, &BTreeSet::new(), &fake.view(COLLECTION)).await);
+        assert_eq!(fake.revision(), before);
     }
 }

@@ -168,7 +168,7 @@ mod tests {
             fake.until(says).await;
         }
         let local = fake.object(&format!("{}/v1.", APISERVICES.collection)).unwrap();
-        assert_eq!(find(&local, "Available"), None);
+        assert_eq!(find(&local, "Available").map(|(_, reason, _)| reason), Some("Local"));
         // The runner is switched on, says something, and is switched off.
         obstacles.send_modify(|obstacles| obstacles.aggregator = None);
         let path = format!("{}/v1.a.b", APISERVICES.collection);

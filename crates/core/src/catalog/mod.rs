@@ -96,6 +96,21 @@ impl Catalog {
         })
     }
 
+    /// Gives what `owner` published of a group-version another place in discovery: see [`GroupVersionEntry::priority`].
+    pub fn prioritize(&self, gv: &GroupVersion, owner: Owner, priority: (i64, i64)) {
+        let elsewhere = |have: &&Arc<Published>| have.entry.owner == owner && have.entry.priority != priority;
+        if self.snapshot.load().entries().get(gv).filter(elsewhere).is_none() {
+            return;
+        }
+        let _: Result<(), Taken> = self.edit(|entries| {
+            if let Some(have) = entries.get(gv).filter(elsewhere) {
+                let moved = Arc::new(have.at(priority));
+                entries.insert(gv.clone(), moved);
+            }
+            Ok(())
+        });
+    }
+
     /// Withdraws what `owner` published of a group-version.
     pub fn withdraw(&self, gv: &GroupVersion, owner: Owner) {
         let _: Result<(), Taken> = self.edit(|entries| {

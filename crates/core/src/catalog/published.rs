@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Document, GroupVersionEntry, aggregated, legacy};
 
+#[derive(Clone)]
 pub(super) struct Published {
     pub(super) entry: GroupVersionEntry,
     discovery: OnceLock<Vec<u8>>,
@@ -23,6 +24,13 @@ impl Published {
         };
         let open_api = before.filter(is_shared).map(|have| Arc::clone(&have.open_api)).unwrap_or_default();
         Self { entry, discovery, resource_list, open_api }
+    }
+
+    /// The same at another place in discovery: no document of its own says where it stands.
+    pub(super) fn at(&self, priority: (i64, i64)) -> Self {
+        let mut moved = self.clone();
+        moved.entry.priority = priority;
+        moved
     }
 
     /// The `APIVersionDiscovery`, which is the same in both versions of aggregated discovery.

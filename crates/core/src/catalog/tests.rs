@@ -47,6 +47,26 @@ fn discovery_is_ordered_by_priority_and_then_as_kubernetes_orders_versions() {
 }
 
 #[test]
+fn a_group_version_moves_without_its_documents_being_made_anew() {
+    let catalog = catalog(&[("a/v1", (10, 1)), ("b/v1", (20, 1))]);
+    let gv: GroupVersion = "a/v1".parse().unwrap();
+    let before = catalog.snapshot();
+    let bytes = |snapshot: &Snapshot| snapshot.open_api(&gv).unwrap().bytes.as_ptr();
+    let made = bytes(&before);
+    let generation = || *catalog.changes().borrow();
+    let first = |snapshot: &Snapshot| read(snapshot.group_list())["groups"][0]["name"].clone();
+    assert_eq!(first(&before), "b");
+    catalog.prioritize(&gv, Owner::Local, (30, 1));
+    let moved = catalog.snapshot();
+    assert_eq!((first(&moved), bytes(&moved)), (json!("a"), made));
+    let now = generation();
+    catalog.prioritize(&gv, Owner::Local, (30, 1));
+    catalog.prioritize(&gv, Owner::Aggregated, (1, 1));
+    catalog.prioritize(&"c/v1".parse().unwrap(), Owner::Local, (1, 1));
+    assert_eq!(generation(), now, "nothing has changed");
+}
+
+#[test]
 fn both_versions_of_aggregated_discovery_say_the_same() {
     let snapshot = catalog(&[("a/v1", (10, 1)), ("b/v1", (20, 1))]).snapshot();
     let (v2, beta) = (DiscoveryVersion::V2, DiscoveryVersion::V2Beta1);
