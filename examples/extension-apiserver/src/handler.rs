@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::{FrontProxies, Identity, VerifiedPeer};
+use crate::delegate::{Access, Delegate};
+use crate::identity::{Identity, Refusal, VerifiedPeer};
 use crate::negotiate::{self, Representation};
 use crate::query::Query;
 use crate::respond::{self, Body};
@@ -19,6 +21,7 @@ use crate::rest::{self, Call};
 use crate::route::{Route, Target, Verb};
 use crate::status::Status;
 use crate::store::Store;
+use crate::tls::Trust;
 use crate::{authorize, discovery, openapi, whoami};
 
 /// How many bytes a body may have: 3 MiB, as upstream.
@@ -31,7 +34,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Everything that a request needs; shared by all connections.
 pub(crate) struct App {
     /// Who may speak for users.
-    pub(crate) proxies: FrontProxies,
+    pub(crate) trust: watch::Receiver<Arc<Trust>>,
+    /// Whom to ask about tokens and permissions; without one there are no tokens, and permissions are our own rules.
+    pub(crate) delegate: Option<Delegate>,
     /// The flights.
     pub(crate) store: Arc<Store>,
     /// Cancelled when the server stops.
@@ -62,14 +67,36 @@ impl App {
         if let Some(response) = public(route, &parts.method) {
             return response;
         }
-        let identity = self.proxies.identify(peer, &parts.headers).map_err(|refusal| {
-            tracing::info!(path = parts.uri.path(), %refusal, "refused a request without an identity");
-            Status::unauthorized()
-        })?;
+        let identity = self.identify(peer, parts).await?;
         match route.ok_or_else(Status::no_such_path)? {
             Route::Flights(target) => self.flights(&identity, target, parts, body).await,
-            route => document(route, &identity, parts),
+            route => {
+                if let Some(delegate) = self.delegate.as_ref().filter(|_| route != Route::WhoAmI) {
+                    delegate.authorize(&identity, Access::Path(parts.uri.path())).await?;
+                }
+                document(route, &identity, parts)
+            }
         }
+    }
+
+    /// Who asks: by the certificate, or by a token that the API server knows.
+    async fn identify(&self, peer: Option<&VerifiedPeer>, parts: &Parts) -> Result<Identity, Status> {
+        let trust = Arc::clone(&self.trust.borrow());
+        let refusal = match trust.front_proxies.identify(peer, &parts.headers) {
+            Ok(identity) => return Ok(identity),
+            Err(refusal) => refusal,
+        };
+        if let (Some(delegate), Refusal::NoCertificate, Some(token)) =
+            (&self.delegate, &refusal, bearer(&parts.headers))
+        {
+            match delegate.review_token(token).await {
+                Ok(Some(identity)) => return Ok(identity),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot ask whose a token is"),
+            }
+        }
+        tracing::info!(path = parts.uri.path(), %refusal, "refused a request without an identity");
+        Err(Status::unauthorized())
     }
 
     async fn flights(
@@ -82,11 +109,23 @@ impl App {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let verb =
             Verb::of(&parts.method, target, query.flag("watch")).ok_or_else(Status::method_not_allowed)?;
-        authorize::flights(identity, verb, target)?;
+        match &self.delegate {
+            None => authorize::flights(identity, verb, target)?,
+            Some(delegate) => {
+                let Target { namespace, name } = target;
+                delegate.authorize(identity, Access::Flights { verb: verb.name(), namespace, name }).await?;
+            }
+        }
         let body = if verb.is_read() { Bytes::new() } else { read_body(body).await? };
         let (store, shutdown) = (&self.store, &self.shutdown);
         rest::serve(verb, &Call { store, shutdown, target, query: &query, headers: &parts.headers, body })
     }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
 }
 
 /// What anyone may read, certificate or not: is it alive, and what is it.

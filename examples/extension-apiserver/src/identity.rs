@@ -1,7 +1,7 @@
-//! Who is asking: the headers of a front proxy, and only those of a front proxy.
+//! Who is asking: the headers of a front proxy, and only those of a front proxy; or whose certificate TLS saw.
 //!
 //! A pure decision over what TLS proved and what the request says. Nothing here reads the `Authorization` header:
-//! this server has no users of its own.
+//! whose a token is, only [`crate::delegate`] can tell.
 
 use std::collections::BTreeMap;
 
@@ -49,24 +49,41 @@ pub(crate) enum Refusal {
     NotText(String),
 }
 
+/// Whose CA signed a client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// The front proxies'.
+    FrontProxy,
+    /// The users'.
+    Users,
+}
+
 /// Who is at the other end of a connection. It is made once a connection.
 #[derive(Debug, Clone)]
 pub(crate) enum VerifiedPeer {
     /// Who has a client certificate whose chain TLS verified against the front-proxy CA, with this common name.
-    Certificate(Option<String>),
+    FrontProxy(Option<String>),
+    /// Who has one that it verified against the users' CA, with this common name and these organizations.
+    User(Option<String>, Vec<String>),
     /// Who may open our socket: the file's permissions are the proof.
     Socket,
 }
 
 impl VerifiedPeer {
     /// Reads the subject of the certificate that `rustls` verified. A subject with no or several common names has none.
-    pub(crate) fn new(certificate: &CertificateDer<'_>) -> Self {
-        let common_name = x509_parser::parse_x509_certificate(certificate).ok().and_then(|(_, parsed)| {
+    pub(crate) fn new(certificate: &CertificateDer<'_>, signer: Signer) -> Self {
+        let parsed = x509_parser::parse_x509_certificate(certificate).ok().map(|(_, parsed)| parsed);
+        let common_name = parsed.as_ref().and_then(|parsed| {
             let mut names = parsed.subject().iter_common_name();
             let name = names.next()?.as_str().ok()?.to_owned();
             names.next().is_none().then_some(name)
         });
-        Self::Certificate(common_name)
+        if signer == Signer::FrontProxy {
+            return Self::FrontProxy(common_name);
+        }
+        let organizations = parsed.iter().flat_map(|parsed| parsed.subject().iter_organization());
+        let organizations = organizations.filter_map(|name| name.as_str().ok().map(str::to_owned)).collect();
+        Self::User(common_name, organizations)
     }
 }
 
@@ -88,10 +105,12 @@ impl FrontProxies {
         headers: &HeaderMap,
     ) -> Result<Identity, Refusal> {
         let peer = peer.ok_or(Refusal::NoCertificate)?;
-        if let VerifiedPeer::Certificate(name) = peer
-            && !self.allows(name.as_ref())
-        {
-            return Err(Refusal::CommonName(name.clone()));
+        match peer {
+            VerifiedPeer::User(name, organizations) => return user(name.as_ref(), organizations),
+            VerifiedPeer::FrontProxy(name) if !self.allows(name.as_ref()) => {
+                return Err(Refusal::CommonName(name.clone()));
+            }
+            VerifiedPeer::FrontProxy(_) | VerifiedPeer::Socket => {}
         }
         let user = single(headers, USER)?.ok_or(Refusal::NoUser)?;
         let uid = single(headers, UID)?.unwrap_or_default();
@@ -101,6 +120,15 @@ impl FrontProxies {
     fn allows(&self, common_name: Option<&String>) -> bool {
         self.allowed_names.is_empty() || common_name.is_some_and(|name| self.allowed_names.contains(name))
     }
+}
+
+/// The user that a certificate names, as Kubernetes reads it.
+fn user(common_name: Option<&String>, organizations: &[String]) -> Result<Identity, Refusal> {
+    let user = common_name.filter(|name| !name.is_empty()).cloned();
+    let user = user.ok_or_else(|| Refusal::CommonName(common_name.cloned()))?;
+    let mut groups = organizations.to_vec();
+    groups.push("system:authenticated".to_owned());
+    Ok(Identity { user, groups, ..Identity::default() })
 }
 
 fn single(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Refusal> {
@@ -134,7 +162,7 @@ mod tests {
     use super::*;
 
     fn peer(name: &str) -> VerifiedPeer {
-        VerifiedPeer::Certificate(Some(name.to_owned()))
+        VerifiedPeer::FrontProxy(Some(name.to_owned()))
     }
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -212,7 +240,18 @@ mod tests {
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::CommonName, "front-proxy-client");
         let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-        let peer = VerifiedPeer::new(certificate.der());
-        assert!(matches!(peer, VerifiedPeer::Certificate(Some(name)) if name == "front-proxy-client"));
+        let peer = VerifiedPeer::new(certificate.der(), Signer::FrontProxy);
+        assert!(matches!(peer, VerifiedPeer::FrontProxy(Some(name)) if name == "front-proxy-client"));
+    }
+
+    #[test]
+    fn a_user_is_who_the_certificate_names_whatever_the_headers_say() {
+        let user = VerifiedPeer::User(Some("front-proxy-client".to_owned()), vec!["crew".to_owned()]);
+        let identity = check(Some(&user), &[("x-remote-user", "root"), ("x-remote-group", "system:masters")]);
+        let groups = vec!["crew".to_owned(), "system:authenticated".to_owned()];
+        let expected = Identity { user: "front-proxy-client".to_owned(), groups, ..Identity::default() };
+        assert_eq!(identity, Ok(expected));
+        let nobody = VerifiedPeer::User(None, Vec::new());
+        assert_eq!(check(Some(&nobody), &[]), Err(Refusal::CommonName(None)));
     }
 }

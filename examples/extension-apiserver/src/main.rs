@@ -1,6 +1,7 @@
 //! A small aggregated API server: what stands behind an `APIService`, reduced to one resource and all of its duties.
 
 mod authorize;
+mod delegate;
 mod discovery;
 mod flight;
 mod handler;

@@ -13,7 +13,9 @@ use clap::Parser;
     about = "Serves flights.example.detectviz.io behind an API aggregator",
     long_about = "Serves flights.example.detectviz.io/v1 from memory, behind an API aggregator.\n\n\
                   Requests are believed only over TLS with a client certificate of the front-proxy CA, and over --unix-socket; the user, \
-                  the groups and the extras then come from the X-Remote-* headers. Stop it with SIGTERM or SIGINT."
+                  the groups and the extras then come from the X-Remote-* headers. With --kubeconfig that CA, users' \
+                  certificates, bearer tokens and permissions are those of the API server that the file names. Stop it \
+                  with SIGTERM or SIGINT."
 )]
 pub(crate) struct Options {
     /// Address to listen on
@@ -29,11 +31,15 @@ pub(crate) struct Options {
     pub(crate) unix_socket: Option<PathBuf>,
 
     /// PEM file with the CA certificates that may sign a front proxy's client certificate
+    #[arg(long, value_name = "FILE", required_unless_present = "kubeconfig", conflicts_with = "kubeconfig")]
+    pub(crate) requestheader_client_ca_file: Option<PathBuf>,
+
+    /// Kubeconfig of the API server that says whom to believe, whose a token is, and who may do what
     #[arg(long, value_name = "FILE")]
-    pub(crate) requestheader_client_ca_file: PathBuf,
+    pub(crate) kubeconfig: Option<PathBuf>,
 
     /// Common name that a front proxy's certificate may carry, repeatable; without it any certificate of the CA will do
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "kubeconfig")]
     pub(crate) requestheader_allowed_names: Vec<String>,
 
     /// PEM file with the serving certificate and its intermediates; without it a CA and a certificate are made at start

@@ -16,16 +16,18 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::delegate::{Believed, Delegate, REFRESH};
 use crate::handler::App;
-use crate::identity::{FrontProxies, VerifiedPeer};
+use crate::identity::VerifiedPeer;
 use crate::options::Options;
 use crate::socket::Socket;
 use crate::store::Store;
+use crate::tls::{Serving, Trust};
 use crate::{rest, tls};
 
 /// How many connections are served at once; more wait in the kernel's queue.
@@ -50,7 +52,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// Whatever keeps the server from listening, with the file or address that it is about.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let serving = tls::serving(&options)?;
+    let serving = Serving::new(&options)?;
+    let delegate = options.kubeconfig.as_deref().map(Delegate::new).transpose()?;
+    let believed = match &delegate {
+        Some(delegate) => delegate.believed().await.context("ask whom to believe")?,
+        None => tls::believed(&options)?,
+    };
+    let trust = watch::Sender::new(Arc::new(serving.trust(&believed)?));
     let store = Arc::new(Store::new());
     if options.seed {
         rest::seed(&store).context("seed flights")?;
@@ -63,25 +71,56 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
     let address = listener.local_addr().context("read own address")?;
     if let Some(file) = &options.write_info {
-        write_info(file, address, &serving.ca_bundle)
+        write_info(file, address, serving.ca_bundle())
             .with_context(|| format!("write info file {}", file.display()))?;
     }
     tracing::info!(%address, "listening");
-    let proxies = FrontProxies { allowed_names: options.requestheader_allowed_names };
-    let app = Arc::new(App { proxies, store, shutdown: shutdown.clone() });
+    let app = Arc::new(App { trust: trust.subscribe(), delegate, store, shutdown: shutdown.clone() });
     let on_socket = Arc::clone(&app);
     let on_socket = async {
         if let Some(socket) = socket {
             socket.serve(on_socket).await;
         }
     };
-    let listener = Listener { listener, acceptor: TlsAcceptor::from(serving.config), app };
-    tokio::join!(listener.serve(), on_socket, async {
+    let listener = Listener { listener, app: Arc::clone(&app) };
+    let follow = async {
+        if let Some(delegate) = &app.delegate {
+            let followed = follow(delegate, &serving, believed, &trust);
+            let _ = shutdown.run_until_cancelled(followed).await;
+        }
+    };
+    tokio::join!(listener.serve(), on_socket, follow, async {
         stop.wait().await;
         tracing::info!("stopping");
         shutdown.cancel();
     });
     Ok(())
+}
+
+/// Believes what the API server says to believe; without an answer, what it said before.
+async fn follow(
+    delegate: &Delegate,
+    serving: &Serving,
+    mut have: Believed,
+    trust: &watch::Sender<Arc<Trust>>,
+) -> Infallible {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let believed = delegate.believed().await;
+        let changed = believed.and_then(|believed| {
+            let changed = believed != have;
+            if changed {
+                trust.send_replace(Arc::new(serving.trust(&believed)?));
+                have = believed;
+            }
+            Ok(changed)
+        });
+        match changed {
+            Ok(true) => tracing::info!("believe other CAs or front proxies than before"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot ask whom to believe"),
+        }
+    }
 }
 
 /// The two signals that stop the server.
@@ -119,7 +158,6 @@ fn write_info(file: &Path, address: SocketAddr, ca_bundle: &str) -> std::io::Res
 
 struct Listener {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
     app: Arc<App>,
 }
 
@@ -132,7 +170,7 @@ impl Listener {
                 () = self.app.shutdown.cancelled() => break,
                 Some(ended) = connections.join_next() => log_panic(ended),
                 (stream, slot) = self.accept(&slots) => {
-                    connections.spawn(serve(stream, slot, self.acceptor.clone(), Arc::clone(&self.app)));
+                    connections.spawn(serve(stream, slot, Arc::clone(&self.app)));
                 }
             }
         }
@@ -166,9 +204,11 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// Serves one connection to its end, holding its slot.
-async fn serve(stream: TcpStream, slot: OwnedSemaphorePermit, acceptor: TlsAcceptor, app: Arc<App>) {
+async fn serve(stream: TcpStream, slot: OwnedSemaphorePermit, app: Arc<App>) {
     // Watch events are small and should not wait for each other; a socket that refuses is only slower.
     let _ = stream.set_nodelay(true);
+    let trust = Arc::clone(&app.trust.borrow());
+    let acceptor = TlsAcceptor::from(Arc::clone(&trust.config));
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
     let stream = tokio::select! {
         stream = handshake => stream,
@@ -176,8 +216,7 @@ async fn serve(stream: TcpStream, slot: OwnedSemaphorePermit, acceptor: TlsAccep
     };
     match stream {
         Ok(Ok(stream)) => {
-            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            let peer = certificate.map(VerifiedPeer::new);
+            let peer = trust.peer(stream.get_ref().1.peer_certificates());
             serve_http(stream, peer, app).await;
         }
         Ok(Err(error)) => tracing::info!(%error, "refused a TLS handshake"),

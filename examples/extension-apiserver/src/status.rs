@@ -72,6 +72,12 @@ impl Status {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
     }
 
+    /// 500: nobody could be asked whether this is allowed.
+    pub(crate) fn cannot_authorize() -> Self {
+        let message = "Internal error occurred: the API server could not be asked whether this is allowed";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
     /// 403: the store holds as many flights as it may.
     pub(crate) fn store_full(name: &str, limit: usize) -> Self {
         let message =
