@@ -31,6 +31,8 @@ pub struct ExtensionServer {
     folder: PathBuf,
     authority: Arc<Authority>,
     port: u16,
+    /// How it learns whom to believe.
+    trust: Vec<String>,
 }
 
 impl ExtensionServer {
@@ -47,6 +49,25 @@ impl ExtensionServer {
     /// # Panics
     /// When it does not listen.
     pub fn named(server: &Server, authority: Authority, name: &str) -> Self {
+        let trust = [
+            "--requestheader-client-ca-file=front-proxy-ca.crt",
+            "--requestheader-allowed-names=front-proxy-client",
+        ];
+        Self::believing(server, trust.map(str::to_owned).into(), authority, name)
+    }
+
+    /// Starts it on a free port with three flights and nothing but the administrator's kubeconfig of `server`: whom to
+    /// believe, whose a token is and who may do what, it asks there.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn delegating(server: &Server) -> Self {
+        let kubeconfig = server.data_dir().join("admin.kubeconfig");
+        let trust = vec!["--kubeconfig".to_owned(), kubeconfig.to_string_lossy().into_owned()];
+        Self::believing(server, trust, Authority::new("flights-ca"), SERVING_NAME)
+    }
+
+    fn believing(server: &Server, trust: Vec<String>, authority: Authority, name: &str) -> Self {
         let folder = server.folder().join("flights");
         std::fs::create_dir(&folder).expect("make a folder");
         let (certificate, key) = authority.server(name);
@@ -54,8 +75,8 @@ impl ExtensionServer {
         std::fs::write(folder.join("serving.crt"), certificate).expect("write a certificate");
         std::fs::write(folder.join("serving.key"), key).expect("write a key");
         std::fs::copy(front_proxy, folder.join("front-proxy-ca.crt")).expect("copy the front-proxy CA");
-        let (process, port) = run(&folder, 0);
-        Self { process, folder, authority: Arc::new(authority), port }
+        let (process, port) = run(&folder, &trust, 0);
+        Self { process, folder, authority: Arc::new(authority), port, trust }
     }
 
     /// The port that it listens on.
@@ -79,8 +100,9 @@ impl ExtensionServer {
         for file in ["serving.crt", "serving.key", "front-proxy-ca.crt"] {
             std::fs::copy(self.folder.join(file), folder.join(file)).expect("copy a certificate");
         }
-        let (process, port) = run(&folder, 0);
-        Self { process, folder, authority: Arc::clone(&self.authority), port }
+        let (process, port) = run(&folder, &self.trust, 0);
+        let trust = self.trust.clone();
+        Self { process, folder, authority: Arc::clone(&self.authority), port, trust }
     }
 
     /// Has it finish what it has begun, and end.
@@ -100,7 +122,7 @@ impl ExtensionServer {
     /// When it does not listen.
     pub fn restart(&mut self) {
         self.kill();
-        (self.process, self.port) = run(&self.folder, self.port);
+        (self.process, self.port) = run(&self.folder, &self.trust, self.port);
     }
 
     /// A client that asks the example server itself.
@@ -137,13 +159,12 @@ impl ExtensionServer {
 }
 
 /// Runs the example server, and gives the port that it listens on.
-fn run(folder: &Path, port: u16) -> (Running, u16) {
+fn run(folder: &Path, trust: &[String], port: u16) -> (Running, u16) {
     let info = folder.join("info.json");
     // There is none at the first start.
     let _ = std::fs::remove_file(&info);
     let mut command = Command::new(environment::example("extension-apiserver"));
-    command.env_clear().current_dir(folder).args(["--requestheader-allowed-names", "front-proxy-client"]);
-    command.args(["--requestheader-client-ca-file", "front-proxy-ca.crt", "--tls-cert-file", "serving.crt"]);
+    command.env_clear().current_dir(folder).args(trust).args(["--tls-cert-file", "serving.crt"]);
     command.args(["--tls-private-key-file", "serving.key", "--write-info", "info.json", "--seed"]);
     command.args(["--unix-socket", SOCKET]);
     let mut process = Running::start(command.args(["--secure-port", &port.to_string()]), "");
