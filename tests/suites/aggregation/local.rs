@@ -8,6 +8,12 @@ use crate::support::{API_SERVICES, DATAPLANE_SERVICES, await_available, create};
 const LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 const LEASES: &str = "/apis/apiregistration.k8s.io/v1/apiservices/v1.coordination.k8s.io";
 
+/// Waits until the leases are registered: a server that has just started is still at it.
+fn await_registered(admin: &Client) {
+    wait_for("the leases are registered", || (admin.get(LEASES).code == 200).then_some(()));
+    await_available(admin, LEASES, "True", Some("Local"));
+}
+
 /// The groups, in the order of both forms of discovery, which is one.
 fn groups(client: &Client) -> Result<Vec<String>, String> {
     let texts = |list: &Value, pointer: &str| -> Vec<String> {
@@ -26,7 +32,7 @@ fn what_is_served_here_is_registered_and_comes_back() {
     every_edition(|edition| {
         let server = Server::builder(edition).start();
         let admin = server.admin();
-        await_available(&admin, LEASES, "True", Some("Local"));
+        await_registered(&admin);
         let seen = admin.get(LEASES).expect(200);
         let spec = json!({"group": "coordination.k8s.io", "version": "v1", "groupPriorityMinimum": 16500, "versionPriority": 15});
         assert_eq!((&seen["spec"], &seen["metadata"]["labels"][LABEL]), (&spec, &json!("onstart")));
@@ -35,7 +41,7 @@ fn what_is_served_here_is_registered_and_comes_back() {
             let again = admin.get(LEASES);
             (again.code == 200 && again.json()["metadata"]["uid"] != seen["metadata"]["uid"]).then_some(())
         });
-        await_available(&admin, LEASES, "True", Some("Local"));
+        await_registered(&admin);
         server
             .kubectl(
                 "patch apiservice v1.coordination.k8s.io --type=merge -p {\"spec\":{\"versionPriority\":7}}",
@@ -59,7 +65,7 @@ fn discovery_is_in_the_order_that_api_services_say() {
             ["apiregistration.k8s.io", "events.k8s.io", "authentication.k8s.io", "coordination.k8s.io"];
         assert!(ordered.map(place).is_sorted() && place("apiregistration.k8s.io") == Some(0), "{found:?}");
         // Whoever takes the label away says where the group stands.
-        await_available(&admin, LEASES, "True", Some("Local"));
+        await_registered(&admin);
         let mut own = admin.get(LEASES).expect(200);
         own["metadata"]["labels"] = json!({});
         own["spec"]["groupPriorityMinimum"] = 19_999.into();
@@ -81,7 +87,7 @@ fn what_is_served_here_is_given_to_nobody_else() {
     every_edition(|edition| {
         let server = Server::builder(edition).start();
         let admin = server.admin();
-        await_available(&admin, LEASES, "True", Some("Local"));
+        await_registered(&admin);
         let served = "coordination.k8s.io/v1 is served by this server itself";
         let mut taken = admin.get(LEASES).expect(200);
         taken["spec"]["service"] = json!({"namespace": "default", "name": "evil"});
