@@ -191,7 +191,7 @@ fn legacy_discovery_says_what_kubernetes_says() {
         let names: Vec<_> =
             groups["groups"].as_array().unwrap().iter().map(|group| group["name"].clone()).collect();
         assert_eq!(names[0], "apiregistration.k8s.io", "greater priority comes first");
-        assert_eq!(names.len(), 9);
+        assert_eq!(names.len(), 11);
         let core = admin.get("/api/v1").expect(200);
         let names: Vec<_> =
             core["resources"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();

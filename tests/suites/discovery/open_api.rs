@@ -35,6 +35,7 @@ fn the_index_leads_to_documents_that_may_be_kept_for_ever() {
             paths,
             [
                 "api/v1",
+                "apis/admissionregistration.k8s.io/v1",
                 "apis/aggregation.grafana.app/v0alpha1",
                 "apis/apiregistration.k8s.io/v1",
                 "apis/authentication.k8s.io/v1",
@@ -43,6 +44,10 @@ fn the_index_leads_to_documents_that_may_be_kept_for_ever() {
                 "apis/datasource.detectviz.io/v0alpha1",
                 "apis/discovery.k8s.io/v1",
                 "apis/events.k8s.io/v1",
+                "apis/flowcontrol.apiserver.k8s.io/v1",
+                "apis/flowcontrol.apiserver.k8s.io/v1beta1",
+                "apis/flowcontrol.apiserver.k8s.io/v1beta2",
+                "apis/flowcontrol.apiserver.k8s.io/v1beta3",
                 "apis/service.grafana.app/v0alpha1",
             ]
         );

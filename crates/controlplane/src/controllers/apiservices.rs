@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::retry::Pace;
-use super::write::{delete, edit, segment};
+use super::write::{delete, edit, is_stores, segment};
 use crate::definitions::priority;
 use crate::strategies::local;
 
@@ -94,7 +94,7 @@ async fn pass(loopback: &dyn Loopback, served: &BTreeSet<GroupVersion>, objects:
 }
 
 fn settle(name: &str, what: &str, outcome: Result<(), Status>) -> bool {
-    if let Err(refusal) = &outcome {
+    if let Some(refusal) = outcome.as_ref().err().filter(|refusal| !is_stores(refusal)) {
         tracing::warn!(apiservice = name, error = %refusal, "{what} local APIService again");
     }
     outcome.is_ok()

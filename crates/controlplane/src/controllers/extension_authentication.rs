@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::retry::Pace;
-use super::write::edit;
+use super::write::{edit, is_stores};
 
 const NAME: &str = "extension-apiserver-authentication";
 const COLLECTION: &str = "/api/v1/namespaces/kube-system/configmaps";
@@ -117,7 +117,7 @@ async fn pass(loopback: &dyn Loopback, trust: &ExtensionTrust, objects: &Objects
     match kept {
         Ok(()) => true,
         // The namespace is still being made.
-        Err(refusal) if refusal.is(Reason::NotFound) => false,
+        Err(refusal) if refusal.is(Reason::NotFound) || is_stores(&refusal) => false,
         Err(refusal) => {
             tracing::warn!(configmap = NAME, error = %refusal, "publish what extension API servers must know again");
             false

@@ -47,6 +47,11 @@ pub(super) async fn delete(loopback: &dyn Loopback, path: &str) -> Result<(), St
     loopback.delete(path).await.map(drop).or_else(unless_gone)
 }
 
+/// Whether it is the store that takes no writes now: that is told once, where it is noticed, and not of each write.
+pub(super) fn is_stores(refusal: &Status) -> bool {
+    refusal.is(Reason::ServiceUnavailable) || refusal.is(Reason::Timeout)
+}
+
 fn unless_gone(refusal: Status) -> Result<(), Status> {
     if refusal.is(Reason::NotFound) { Ok(()) } else { Err(refusal) }
 }
