@@ -106,7 +106,7 @@ fn a_collection_is_deleted_by_selectors_and_page_by_page() {
             create(&admin, CONFIG_MAPS, &object);
         }
         let (before, other) =
-            (admin.get(CONFIG_MAPS).expect(200), "/api/v1/namespaces/kube-system/configmaps");
+            (admin.get(CONFIG_MAPS).expect(200), "/api/v1/namespaces/kube-public/configmaps");
         create(&admin, other, &config_map("a", "v"));
         let tried = admin.delete(format!("{CONFIG_MAPS}?dryRun=All")).expect(200);
         assert_eq!((&tried["kind"], &tried["items"]), (&json!("ConfigMapList"), &before["items"]));

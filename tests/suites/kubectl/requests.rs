@@ -49,7 +49,7 @@ fn discovery_is_asked_for_once() {
     every_line(|server| {
         let first = asked(&server, "get cm");
         // Everything in two documents, or a document for each group-version and two to find them by.
-        let discovery = if server.line() == Line::Current { 2 } else { 2 + 10 };
+        let discovery = if server.line() == Line::Current { 2 } else { 2 + 15 };
         assert_eq!((first.of("get", 200), first.of("list", 200)), (discovery, 1), "{first:?}");
         let second = asked(&server, "get secrets");
         assert_eq!((second.of("list", 200), second.all()), (1, 1), "{second:?}");

@@ -2,7 +2,7 @@
 
 use super::labeled;
 use super::requests::Answered;
-use detectviz_tests::{Line, Server, every_line, wait_until};
+use detectviz_tests::{Line, Server, every_line, wait_for, wait_until};
 
 /// Returns once the server has opened a watch since `before`.
 fn watched(server: &Server, before: &Answered) {
@@ -69,8 +69,12 @@ fn wait_for_a_condition_returns_once_it_holds() {
     every_line(|server| {
         let met = server.kubectl("wait --for=condition=Available apiservice/v1. --timeout=60s").ok();
         assert_eq!(met, "apiservice.apiregistration.k8s.io/v1. condition met");
+        // A server that has just started is still at it.
+        wait_for("all that is served is registered", || {
+            (server.kubectl("get apiservices -o name").ok().lines().count() == 15).then_some(())
+        });
         let all = server.kubectl("wait --for=condition=Available=true apiservice --all --timeout=60s").ok();
-        assert_eq!(all.lines().count(), 10, "{all}");
+        assert_eq!(all.lines().count(), 15, "{all}");
         let late = server.kubectl("wait --for=condition=Available configmap/nobody --timeout=60s").fails();
         assert!(late.contains("configmaps \"nobody\" not found"), "{late}");
     });

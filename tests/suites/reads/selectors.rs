@@ -68,7 +68,7 @@ fn selectors_select() {
             (ALL, "fieldSelector=metadata.namespace%3Dother", "a"),
             (ALL, "fieldSelector=metadata.namespace%3Dother,metadata.name%3Da", "a"),
             (ALL, "fieldSelector=metadata.namespace%3Doth", ""),
-            (ALL, "fieldSelector=metadata.namespace!%3Ddefault", "a"),
+            (ALL, "fieldSelector=metadata.namespace!%3Ddefault,metadata.namespace!%3Dkube-system", "a"),
             (ALL, "fieldSelector=metadata.namespace%3Ddefault&limit=2", "a,ab"),
             ("/api/v1/namespaces", "fieldSelector=metadata.name%3Dother", "other"),
             ("/api/v1/namespaces", "fieldSelector=metadata.name%3Doth", ""),
