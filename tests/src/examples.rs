@@ -101,7 +101,8 @@ impl ExtensionServer {
             std::fs::copy(self.folder.join(file), folder.join(file)).expect("copy a certificate");
         }
         let (process, port) = run(&folder, &self.trust, 0);
-        Self { process, folder, authority: Arc::clone(&self.authority), port, trust: self.trust.clone() }
+        let trust = self.trust.clone();
+        Self { process, folder, authority: Arc::clone(&self.authority), port, trust }
     }
 
     /// Has it finish what it has begun, and end.

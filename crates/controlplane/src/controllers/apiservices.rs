@@ -85,15 +85,15 @@ async fn pass(loopback: &dyn Loopback, served: &BTreeSet<GroupVersion>, objects:
         served.iter().map(|gv| (gv.api_service_name(), wanted(gv))).collect();
     let mut settled = true;
     for (name, wanted) in wanted.iter().filter(|(name, _)| !objects.contains_key(*name)) {
-        settled &= settle(name, "create", create(loopback, wanted).await);
+        settled &= settle(name, "create", &create(loopback, wanted).await);
     }
     for (name, object) in objects.iter().filter(|(_, object)| !meta::is_deleting(object)) {
-        settled &= settle(name, "keep", keep(loopback, name, object, wanted.get(name)).await);
+        settled &= settle(name, "keep", &keep(loopback, name, object, wanted.get(name)).await);
     }
     settled
 }
 
-fn settle(name: &str, what: &str, outcome: Result<(), Status>) -> bool {
+fn settle(name: &str, what: &str, outcome: &Result<(), Status>) -> bool {
     if let Some(refusal) = outcome.as_ref().err().filter(|refusal| !is_stores(refusal)) {
         tracing::warn!(apiservice = name, error = %refusal, "{what} local APIService again");
     }

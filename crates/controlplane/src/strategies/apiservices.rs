@@ -3,9 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use detectviz_api::Cause;
-use detectviz_core::BackendPolicy;
 use detectviz_core::backend_policy::Fault;
-use detectviz_core::Catalog;
+use detectviz_core::{BackendPolicy, Catalog};
 use detectviz_server::strategy::Strategy;
 use serde_json::Value;
 use std::sync::Arc;
