@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use crate::certificates::Authority;
-use crate::wait::BOUND;
+use crate::wait::{BOUND, wait_until};
 
 /// A request as it came, with the number of its connection.
 #[derive(Clone, Debug, Default)]
@@ -112,9 +112,16 @@ impl Backend {
         Self { shared, authority, port }
     }
 
-    /// The requests that were answered so far, or whose client went, without those for discovery.
+    /// The requests so far, without those for discovery, once all of them are answered or their clients are gone.
+    ///
+    /// # Panics
+    /// When one of them does not end.
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        wait_until("the backend is done with what it was asked", || {
+            let (asked, seen) =
+                (self.asked(), self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner));
+            if seen.len() == asked { Ok(seen.clone()) } else { Err(format!("{} of {asked}", seen.len())) }
+        })
     }
 
     /// How many requests began, without those for discovery: the head of each has come.

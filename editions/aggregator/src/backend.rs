@@ -14,7 +14,7 @@ use detectviz_core::http::{Body, Held, Request, Response};
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -76,6 +76,16 @@ impl Backend {
         };
         let (answer, lease) = outcome?;
         Ok(answer.map(|body| held(body, (place, lease))))
+    }
+
+    /// What its endpoints, bounds and breaker are like now.
+    pub(crate) fn state(&self) -> ClusterState {
+        self.shared.cluster.state()
+    }
+
+    /// When the certificate expires that is shown to the endpoints.
+    pub(crate) fn own_expiry(&self) -> Option<SystemTime> {
+        self.shared.identity.expiry()
     }
 
     /// Whether any endpoint can be reached, and word of each change, from what requests meet with.

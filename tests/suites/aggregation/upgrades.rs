@@ -134,6 +134,11 @@ fn a_stream_goes_both_ways_from_the_first_byte_to_each_sides_end() {
         assert_eq!(seen.header("x-remote-user"), ["admin"]);
         assert_eq!(seen.header("x-stream-protocol-version"), ["v4.channel.k8s.io"]);
         assert_eq!(metric(&server, "detectviz_aggregator_sent_bytes_total"), 14);
+        assert_eq!(metric(&server, "detectviz_aggregator_breaker_state"), 0);
+        for certificate in ["backend", "client"] {
+            let name = format!("detectviz_aggregator_{certificate}_certificate_expiry_timestamp_seconds");
+            assert!(metric(&server, &name) > 1_700_000_000, "{certificate}");
+        }
     });
 }
 

@@ -260,10 +260,14 @@ impl Worker {
             _ => false,
         };
         if !same {
+            let numbers = self.shared.metrics.of(&wanted.name);
+            if let Ok(backend) = &to {
+                numbers.goes_to(backend);
+            }
             let proxy = Proxy {
                 name: wanted.name.clone(),
                 backend: to.clone(),
-                numbers: self.shared.metrics.of(&wanted.name),
+                numbers,
                 unreachable: Arc::clone(&self.unreachable),
                 context: self.context.clone(),
                 grace: self.shared.grace,

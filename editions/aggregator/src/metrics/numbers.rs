@@ -3,8 +3,10 @@
 use std::array;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
+
+use crate::backend::Backend;
 
 /// The upper bounds of the latency buckets, in seconds; there is one more without a bound.
 pub(super) const BOUNDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0];
@@ -86,6 +88,8 @@ pub(crate) struct Numbers {
     buckets: [Sum; BOUNDS.len() + 1],
     microseconds: Sum,
     open: [AtomicI64; 2],
+    /// Where requests went last, for as long as they may.
+    backend: Mutex<Weak<Backend>>,
     availability: Mutex<Availability>,
 }
 
@@ -131,6 +135,15 @@ impl Numbers {
     pub(crate) fn open(self: &Arc<Self>, kind: Open) -> Opened {
         self.open[kind as usize].fetch_add(1, Ordering::Relaxed);
         Opened { numbers: Arc::clone(self), kind }
+    }
+
+    /// Requests go to `backend` from now on.
+    pub(crate) fn goes_to(&self, backend: &Arc<Backend>) {
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(backend);
+    }
+
+    pub(super) fn backend(&self) -> Option<Arc<Backend>> {
+        self.backend.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     pub(super) fn available(&self, outcome: Result<(), &'static str>) {

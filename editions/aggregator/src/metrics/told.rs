@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ProxyMetrics;
+use super::endpoints;
 use super::numbers::{Numbers, Open};
 
 pub(super) struct Told(pub(super) ProxyMetrics);
@@ -17,7 +18,7 @@ impl fmt::Debug for Told {
     }
 }
 
-type All<'a> = &'a [(String, Arc<Numbers>)];
+pub(super) type All<'a> = &'a [(String, Arc<Numbers>)];
 
 impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -26,7 +27,8 @@ impl Collector for Told {
         answers(&mut encoder, &all)?;
         latency(&mut encoder, &all)?;
         bytes(&mut encoder, &all)?;
-        opened(&mut encoder, &all)
+        opened(&mut encoder, &all)?;
+        endpoints::encode(&mut encoder, &all)
     }
 }
 
