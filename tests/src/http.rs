@@ -189,6 +189,8 @@ impl Request<'_> {
     /// The method and the path.
     pub fn what(&self) -> String {
         self.asked()
+    }
+
     /// Sends the request and reads the answer's head alone; what follows is read from the connection.
     ///
     /// # Errors

@@ -19,8 +19,8 @@ mod http2;
 mod kubectl;
 mod nginx;
 mod process;
-mod relay;
 mod raw_backend;
+mod relay;
 mod server;
 mod variants;
 mod wait;
@@ -40,10 +40,9 @@ pub use http::{Answer, Client, Request};
 pub use kubectl::{Kubectl, Output};
 pub use nginx::Nginx;
 pub use process::Running;
+pub use raw_backend::{Backend, Seen, Wire};
 pub use relay::Relay;
 pub use server::{Builder, Server, Storage, command, replace};
-pub use raw_backend::{Backend, Seen, Wire};
-pub use server::{Builder, Server, Storage, command};
 pub use tokio_tungstenite::tungstenite::Message;
 pub use variants::{
     each_storage, enterprise, enterprise_every_line, every_edition, every_line, switchable, variants,

@@ -150,6 +150,8 @@ impl Connection {
     /// Whether the server ends the connection in order, without another byte of an answer.
     pub fn ends(&mut self) -> bool {
         matches!(self.0.fill_buf(), Ok([]))
+    }
+
     /// The next chunk of an answer in chunks; nothing behind the last, whose trailers are what `trailers` then has.
     ///
     /// # Errors
