@@ -193,7 +193,6 @@ fn options((proxy_client_cert_file, proxy_client_key_file): (PathBuf, PathBuf)) 
         log: Default::default(),
         auth: Default::default(),
         tls: Default::default(),
-        egress: Default::default(),
         limits: Default::default(),
         egress: Default::default(),
         aggregator: AggregatorOptions {
