@@ -30,7 +30,8 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, all: All<'_>) -> fmt::
 type States<'a> = &'a [(&'a str, Arc<Backend>, ClusterState)];
 
 fn counters(encoder: &mut DescriptorEncoder<'_>, states: States<'_>) -> fmt::Result {
-    let rows: [(&str, &str, fn(&ClusterState) -> u64); 2] = [
+    type Value = fn(&ClusterState) -> u64;
+    let rows: [(&str, &str, Value); 2] = [
         ("detectviz_aggregator_retries", "Requests that were tried again at another endpoint", |state| {
             state.retried
         }),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ProxyMetrics;
 use super::endpoints;
-use super::numbers::{Numbers, Open};
+use super::numbers::{Numbers, Open, Sum};
 
 pub(super) struct Told(pub(super) ProxyMetrics);
 
@@ -94,21 +94,24 @@ fn latency(encoder: &mut DescriptorEncoder<'_>, all: All<'_>) -> fmt::Result {
 }
 
 fn bytes(encoder: &mut DescriptorEncoder<'_>, all: All<'_>) -> fmt::Result {
-    let received = |numbers: &Numbers| numbers.received.get();
-    let sent = |numbers: &Numbers| numbers.sent.get();
-    let rows: [(&str, &str, &dyn Fn(&Numbers) -> u64); 2] = [
+    type Value = fn(&Numbers) -> &Sum;
+    let rows: [(&str, &str, Value); 2] = [
         (
             "detectviz_aggregator_received_bytes",
             "Bytes of bodies and tunnels from remote APIServices",
-            &received,
+            |numbers| &numbers.received,
         ),
-        ("detectviz_aggregator_sent_bytes", "Bytes of bodies and tunnels to remote APIServices", &sent),
+        ("detectviz_aggregator_sent_bytes", "Bytes of bodies and tunnels to remote APIServices", |numbers| {
+            &numbers.sent
+        }),
     ];
     for (name, help, value) in rows {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (name, numbers) in all {
             let labels = [("name", name.as_str())];
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value(numbers), None)?;
+            metric
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value(numbers).get(), None)?;
         }
     }
     Ok(())

@@ -112,7 +112,7 @@ pub(super) fn confine_pages(headers: &mut HeaderMap) {
     let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let begins =
         |page: &&str| kind.get(..page.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(page.as_bytes()));
-    if PAGES.iter().any(|page| begins(&page)) {
+    if PAGES.iter().any(begins) {
         headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
 }
