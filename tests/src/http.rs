@@ -104,6 +104,19 @@ impl Client {
         Watch::open(&self.request("GET", path), transport)
     }
 
+    /// A connection of its own on which HTTP/2 was agreed on, for frames that a test writes itself.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn connect_http2(&self) -> io::Result<Connection> {
+        self.endpoint.with_protocol(b"h2").connect()
+    }
+
+    /// What a request says as its `Host`.
+    pub fn host(&self) -> String {
+        self.endpoint.host().to_string()
+    }
+
     /// A connection of its own, for bytes and for many requests.
     ///
     /// # Errors
@@ -176,6 +189,25 @@ impl Request<'_> {
     /// The method and the path.
     pub fn what(&self) -> String {
         self.asked()
+    }
+
+    /// Sends the request and reads the answer's head alone; what follows is read from the connection.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn open(&self) -> io::Result<(Answer, Connection)> {
+        self.open_with(&[])
+    }
+
+    /// Like [`Self::open`], with `behind` in the same write as the head.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn open_with(&self, behind: &[u8]) -> io::Result<(Answer, Connection)> {
+        let mut connection = self.client.connect()?;
+        connection.send(&[&self.bytes(), behind].concat())?;
+        let Head { code, headers } = connection.head()?;
+        Ok((Answer { code, body: Vec::new(), headers, asked: self.asked() }, connection))
     }
 
     /// The request as it stands on the wire.

@@ -13,6 +13,11 @@ use crate::wire::Connection;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// The server's end of a WebSocket whose handshake is done.
+pub fn server_socket<S: Read + Write>(stream: S) -> Frames<S> {
+    Frames::from_raw_socket(stream, Role::Server, None)
+}
+
 /// An open WebSocket.
 pub struct WebSocket {
     frames: Frames<Connection>,

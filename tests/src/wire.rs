@@ -54,6 +54,13 @@ impl Endpoint {
         Self { small_buffer: true, ..self.clone() }
     }
 
+    /// The same endpoint, which offers this application protocol alone.
+    pub(crate) fn with_protocol(&self, protocol: &[u8]) -> Self {
+        let mut tls = self.tls();
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        Self { tls: Arc::new(tls), ..self.clone() }
+    }
+
     /// Sets what the endpoint wants of a new connection.
     pub(crate) fn prepare(&self, socket: impl AsFd) -> io::Result<()> {
         if self.small_buffer {
@@ -143,6 +150,45 @@ impl Connection {
     /// Whether the server ends the connection in order, without another byte of an answer.
     pub fn ends(&mut self) -> bool {
         matches!(self.0.fill_buf(), Ok([]))
+    }
+
+    /// The next chunk of an answer in chunks; nothing behind the last, whose trailers are what `trailers` then has.
+    ///
+    /// # Errors
+    /// When the server sends no chunk.
+    pub fn chunk(&mut self, trailers: &mut Vec<String>) -> io::Result<Option<Vec<u8>>> {
+        let size = usize::from_str_radix(&self.line()?, 16).map_err(invalid)?;
+        if size == 0 {
+            loop {
+                match self.line()? {
+                    line if line.is_empty() => return Ok(None),
+                    line => trailers.push(line),
+                }
+            }
+        }
+        let mut data = vec![0; size];
+        self.0.read_exact(&mut data)?;
+        self.line()?;
+        Ok(Some(data))
+    }
+
+    /// Reads until the server ends, or cuts the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // What was read before a cut counts.
+        let _ = self.0.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// Says that nothing more comes, and goes on reading.
+    ///
+    /// # Errors
+    /// When the server has closed the connection.
+    pub fn finish(&mut self) -> io::Result<()> {
+        let stream = self.0.get_mut();
+        stream.conn.send_close_notify();
+        stream.flush()?;
+        stream.sock.shutdown(std::net::Shutdown::Write)
     }
 
     /// The stream, of which some bytes may be read already.

@@ -2,15 +2,20 @@
 
 mod delegation;
 mod local;
+mod egress;
+mod identity;
 mod many;
 mod nginx;
 mod remote_services;
 mod rolling;
 mod services;
+mod smuggling;
+mod streams;
+mod upgrades;
 
 use detectviz_tests::{
-    Authority, Builder, Certificate, Client, ExtensionServer, Server, enterprise, enterprise_every_line,
-    wait_for,
+    Authority, Backend, Builder, Certificate, Client, ExtensionServer, Server, enterprise,
+    enterprise_every_line, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +41,14 @@ fn register(admin: &Client, example: &ExtensionServer) {
     let [name, service] = example.manifests();
     create(admin, "/apis/service.grafana.app/v0alpha1/namespaces/default/externalnames", &name);
     create(admin, API_SERVICES, &service);
+}
+
+/// Registers `backend`, and waits until it is available.
+fn behind(admin: &Client, backend: &Backend) {
+    let [name, service] = backend.manifests();
+    create(admin, "/apis/service.grafana.app/v0alpha1/namespaces/default/externalnames", &name);
+    create(admin, API_SERVICES, &service);
+    await_available(admin, &backend.api_service(), "True", Some("Passed"));
 }
 
 fn flight(name: &str, gate: &str) -> String {

@@ -4,6 +4,7 @@
 //! Each body is sent as a create, an update and every kind of patch. Nothing is said about time but that there is an answer.
 
 mod bodies;
+mod frames;
 
 use detectviz_tests::{Answer, Client, Request, Server, editions, variants};
 use serde_json::{Value, json};

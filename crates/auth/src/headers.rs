@@ -8,25 +8,36 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 
 /// The headers by which a front proxy tells a backend who asks: `-User`, `-Uid`, `-Group`, `-Extra-*`.
 const IDENTITY_PREFIX: &str = "x-remote-";
 /// The headers by which a caller asks to act as somebody else.
 const IMPERSONATION_PREFIX: &str = "impersonate-";
+/// The headers by which a proxy says for whom it asks.
+const FORWARDED_PREFIX: &str = "x-forwarded-";
 
-/// Trailers that would change how the message is framed, routed or believed (RFC 9110 section 6.5.1).
-const NEVER_A_TRAILER: [HeaderName; 10] = [
-    header::AUTHORIZATION,
-    header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::COOKIE,
-    header::HOST,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
+/// Trailers that would change how the message is framed, routed or believed (RFC 9110 section 6.5.1), with `_` read as `-`.
+const NEVER_A_TRAILER: [&str; 19] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-real-ip",
 ];
 
 /// Removes every `X-Remote-*` header, in any spelling. Every request passes here before anything reads its
@@ -47,14 +58,18 @@ pub fn sanitize_trailers(trailers: &mut HeaderMap) {
     remove_where(trailers, |name| {
         has_prefix(name, IDENTITY_PREFIX)
             || has_prefix(name, IMPERSONATION_PREFIX)
-            || NEVER_A_TRAILER.contains(name)
+            || has_prefix(name, FORWARDED_PREFIX)
+            || NEVER_A_TRAILER.contains(&&*plain(name))
     });
 }
 
 fn has_prefix(name: &HeaderName, prefix: &str) -> bool {
+    plain(name).starts_with(prefix)
+}
+
+fn plain(name: &HeaderName) -> Cow<'_, str> {
     let name = name.as_str();
-    let plain = if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) };
-    plain.starts_with(prefix)
+    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
@@ -111,8 +126,15 @@ mod tests {
 
     #[test]
     fn trailers_keep_only_what_is_harmless() {
-        let mut trailers =
-            map(&["x_remote_user", "Impersonate-User", "Authorization", "Transfer-Encoding", "grpc-status"]);
+        let mut trailers = map(&[
+            "x_remote_user",
+            "Impersonate-User",
+            "Authorization",
+            "Transfer-Encoding",
+            "content_length",
+            "X_Forwarded-For",
+            "grpc-status",
+        ]);
         sanitize_trailers(&mut trailers);
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
     }

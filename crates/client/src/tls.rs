@@ -8,6 +8,7 @@ mod trust;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustls::client::danger::ServerCertVerifier;
@@ -26,6 +27,14 @@ pub struct ClientIdentity {
     pub chain: Vec<CertificateDer<'static>>,
     /// The key of the first certificate.
     pub key: PrivateKeyDer<'static>,
+}
+
+impl ClientIdentity {
+    /// When the certificate expires; `None` for one that cannot be read, or that never does.
+    pub fn expiry(&self) -> Option<SystemTime> {
+        let seconds = u64::try_from(not_after(self.chain.first()?)?).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    }
 }
 
 impl fmt::Debug for ClientIdentity {

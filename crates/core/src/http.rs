@@ -21,7 +21,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
+    Stream(Pin<Box<dyn Frames + Send>>),
 }
 
 impl Body {
@@ -41,12 +41,7 @@ impl Body {
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        Self(Kind::Stream(Box::pin(MapError(Box::pin(body)))))
-    }
-
-    /// A stream of frames that is boxed already, which saves what [`Body::stream`] adds.
-    pub fn boxed(body: Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>) -> Self {
-        Self(Kind::Stream(body))
+        Self(Kind::Stream(Box::pin(body)))
     }
 
     /// The same body, which ends cleanly when `end` does: for one that would else go on for ever.
@@ -115,7 +110,7 @@ impl HttpBody for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Stream(stream) => stream.as_mut().poll_frame(cx),
+            Kind::Stream(stream) => stream.as_mut().poll_next(cx),
         }
     }
 
@@ -123,7 +118,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
-            Kind::Stream(stream) => stream.is_end_stream(),
+            Kind::Stream(stream) => stream.has_ended(),
         }
     }
 
@@ -131,7 +126,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stream(stream) => stream.size_hint(),
+            Kind::Stream(stream) => stream.size(),
         }
     }
 }
@@ -194,25 +189,24 @@ impl HttpBody for Until {
     }
 }
 
-struct MapError<B>(Pin<Box<B>>);
+/// Any body, whatever its error is: one place on the heap a body, and one call a frame.
+trait Frames {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+    fn has_ended(&self) -> bool;
+    fn size(&self) -> SizeHint;
+}
 
-impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for MapError<B> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.as_mut().poll_frame(cx).map_err(Into::into)
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> Frames for B {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.poll_frame(cx).map_err(Into::into)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+    fn has_ended(&self) -> bool {
+        self.is_end_stream()
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+    fn size(&self) -> SizeHint {
+        self.size_hint()
     }
 }
 

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod options;
 pub mod runner;
 pub mod toggles;
+pub mod tunnel;
 
 pub use backend_policy::BackendPolicy;
 pub use catalog::Catalog;
@@ -29,3 +30,4 @@ pub use lifecycle::RunContext;
 pub use loopback::Loopback;
 pub use options::Options;
 pub use runner::{AggregatorRunner, DataplaneRunner, Module, Runner, Setup, Stopped};
+pub use tunnel::Tunnel;

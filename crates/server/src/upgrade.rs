@@ -1,13 +1,9 @@
-//! What the listener and a handler say to one another about a connection that becomes a WebSocket: the listener that it
-//! may, the handler how.
+//! What the listener and a handler say to one another about a connection that becomes a WebSocket: how its messages are
+//! made. That it may become something else at all is said as for any other protocol, by `detectviz_core::tunnel`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, header};
-
-/// In a request's extensions: its connection can be switched to another protocol.
-#[derive(Clone, Copy)]
-pub(crate) struct Upgradable;
+use http::{HeaderMap, HeaderName, header};
 
 /// In the extensions of an answer that accepts: what the frames of its body become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +19,20 @@ pub(crate) enum Messages {
 /// A subprotocol that carries a bearer token in base64url, since pages cannot set headers; upstream's name.
 pub(crate) const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
+/// Whether the client asks for another protocol.
+pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::UPGRADE) && has(headers, &header::CONNECTION, "upgrade")
+}
+
 /// Whether the client asks for a WebSocket.
 pub(crate) fn wants_websocket(headers: &HeaderMap) -> bool {
-    let has = |name, token: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
-    };
-    has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket")
+    wants_upgrade(headers) && has(headers, &header::UPGRADE, "websocket")
+}
+
+/// Whether `token` is among the comma-separated values of `name`.
+fn has(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// The subprotocols that the client offers, best first.

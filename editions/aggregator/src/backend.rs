@@ -7,14 +7,14 @@ mod refusal;
 mod told;
 
 use bytes::Bytes;
-use detectviz_client::cluster::Bounds;
-use detectviz_client::{Class, ClientIdentity, Cluster};
+use detectviz_client::cluster::{Bounds, Lease, Place};
+use detectviz_client::{Class, ClientIdentity, Cluster, Upgraded};
 use detectviz_core::BackendPolicy;
 use detectviz_core::http::{Body, Held, Request, Response};
 use http::{HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -49,6 +49,9 @@ struct Shared {
     cluster: Cluster,
 }
 
+/// The places of a request at the backend and at one of its endpoints.
+pub(crate) type Hold = (Place, Lease);
+
 /// A document, or the word that it has not changed.
 pub(crate) enum Fetched {
     /// The document, and the entity tag to ask with the next time.
@@ -75,9 +78,40 @@ impl Backend {
         Ok(answer.map(|body| held(body, (place, lease))))
     }
 
+    /// What its endpoints, bounds and breaker are like now.
+    pub(crate) fn state(&self) -> ClusterState {
+        self.shared.cluster.state()
+    }
+
+    /// When the certificate expires that is shown to the endpoints.
+    pub(crate) fn own_expiry(&self) -> Option<SystemTime> {
+        self.shared.identity.expiry()
+    }
+
     /// Whether any endpoint can be reached, and word of each change, from what requests meet with.
     pub(crate) fn reachable(&self) -> watch::Receiver<bool> {
         self.shared.cluster.reachable()
+    }
+
+    /// Sends a request for another protocol over a connection of its own, which is never used for anything else. What comes
+    /// with a tunnel is its place, which it holds as long as it lasts.
+    ///
+    /// # Errors
+    /// [`SendError`], which says whether the request can have had an effect.
+    pub(crate) async fn upgrade(&self, request: Request) -> Result<(Upgraded, Option<Hold>), SendError> {
+        let place = self.bounds.enter(Class::Stream).await?;
+        let asked = self.shared.cluster.upgrade(request);
+        let outcome = match self.policy.timeout {
+            Some(limit) => timeout(limit, asked).await.map_err(|_| SendError::TimedOut(limit))?,
+            None => asked.await,
+        };
+        let (answer, lease) = outcome?;
+        Ok(match answer {
+            Upgraded::Refused(answer) => {
+                (Upgraded::Refused(answer.map(|body| held(body, (place, lease)))), None)
+            }
+            switched @ Upgraded::Switched(..) => (switched, Some((place, lease))),
+        })
     }
 
     /// The document at `path`, asked for under the aggregator's own identity. Redirects are not followed: they fail
@@ -123,7 +157,7 @@ impl Backend {
 
 /// The body, which keeps `kept` until it has been read and dropped.
 fn held(body: Body, kept: impl Send + Unpin + 'static) -> Body {
-    if body.is_end_stream() { body } else { Body::boxed(Box::pin(Held::new(body, kept))) }
+    if body.is_end_stream() { body } else { Body::stream(Held::new(body, kept)) }
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use crate::link::{Link, Routes};
 use crate::metrics::ProxyMetrics;
 use crate::remote::RemoteServices;
 
+/// The most time that tunnels have once the server begins to stop; at most half of what everybody has.
+const TUNNEL_GRACE: Duration = Duration::from_secs(5);
+
 /// What link and controller share.
 pub(crate) struct Shared {
     pub(crate) routes: Arc<Routes>,
@@ -26,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) socket_dirs: Arc<[PathBuf]>,
     pub(crate) remote_services: RemoteServices,
     pub(crate) lanes: Lanes,
+    /// How long tunnels go on once the server begins to stop.
+    pub(crate) grace: Duration,
 }
 
 /// The aggregator of API servers. May be configured and run again after its run has ended.
@@ -50,6 +55,7 @@ impl Runner {
             interval: setup.options.aggregator.availability_interval,
             socket_dirs: setup.options.aggregator.socket_dirs.clone().into(),
             remote_services,
+            grace: TUNNEL_GRACE.min(setup.options.limits.shutdown_grace / 2),
             catalog: setup.catalog,
             lanes: Lanes::default(),
         }

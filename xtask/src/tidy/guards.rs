@@ -1,25 +1,29 @@
-//! A rule whose test is gone is a wish: every test that ARCHITECTURE.md names as a guard has to exist.
+//! A rule whose test is gone is a wish: every test that our pages name as a guard has to exist.
 
 use anyhow::Context as _;
 
 use super::Context;
 
-const PAGE: &str = "ARCHITECTURE.md";
+const PAGES: [&str; 2] = ["ARCHITECTURE.md", "docs/security.md"];
 
 /// Complains about each guard, written `place::name`, for which no Rust file of the checkout has a `fn name`.
 pub(super) fn check(context: &Context<'_>) -> anyhow::Result<Vec<String>> {
     let read = |file: &str| {
         std::fs::read_to_string(context.workspace.path(file)).with_context(|| format!("read {file}"))
     };
-    let page = read(PAGE)?;
     let rust = context.files.iter().filter(|file| file.ends_with(".rs"));
     let code = rust.map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
     let exists = |guard: &str| {
         let name = guard.rsplit("::").next().unwrap_or(guard);
         code.iter().any(|text| text.contains(&format!("fn {name}(")))
     };
-    let missing = guards(&page).into_iter().filter(|(_, guard)| !exists(guard));
-    Ok(missing.map(|(line, guard)| format!("{PAGE}:{line}: no test is called {guard}")).collect())
+    let mut complaints = Vec::new();
+    for page in PAGES {
+        let text = read(page)?;
+        let missing = guards(&text).into_iter().filter(|(_, guard)| !exists(guard));
+        complaints.extend(missing.map(|(line, guard)| format!("{page}:{line}: no test is called {guard}")));
+    }
+    Ok(complaints)
 }
 
 /// The guards of a page with their line numbers: `place::name` in backticks, in lower case.

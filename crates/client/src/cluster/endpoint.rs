@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use detectviz_core::http::Request;
 
@@ -65,6 +65,11 @@ impl Endpoint {
             health: Mutex::default(),
             last_error: Mutex::default(),
         })
+    }
+
+    /// When the certificate expires that it showed last.
+    pub(super) fn certificate_expiry(&self) -> Option<SystemTime> {
+        self.lines.iter().filter_map(Transport::certificate_expiry).min()
     }
 
     /// Sends a request; one for another protocol may be answered by a tunnel.

@@ -1,7 +1,7 @@
 //! What a cluster says of itself, for metrics, conditions and messages.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::health;
 use super::{Class, Cluster};
@@ -48,6 +48,8 @@ pub struct EndpointState {
     pub standing: Standing,
     /// Why the last attempt failed, if none succeeded since it could not be reached.
     pub last_error: Option<String>,
+    /// When the certificate expires that it showed last; the earliest, if its connections were shown several.
+    pub certificate_expiry: Option<SystemTime>,
 }
 
 /// What an endpoint is given.
@@ -82,6 +84,7 @@ impl Cluster {
                     address: endpoint.address.clone(),
                     load: endpoint.load(),
                     standing: standing(endpoint.standing(), now),
+                    certificate_expiry: endpoint.certificate_expiry(),
                     last_error: endpoint.last_error().as_ref().map(crate::TransportError::report),
                 })
                 .collect(),

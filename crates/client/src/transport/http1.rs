@@ -112,7 +112,7 @@ impl Http1 {
             }
             return Ok(Response::from_parts(head, Body::empty()));
         }
-        Ok(Response::from_parts(head, Body::boxed(Box::pin(Answer { incoming, connection, pool }))))
+        Ok(Response::from_parts(head, Body::stream(Answer { incoming, connection, pool })))
     }
 
     /// Sends a request with a body, which a task does.
@@ -121,7 +121,7 @@ impl Http1 {
         let (read, over) = oneshot::channel();
         tokio::spawn(self.drive_until_ready(over, pool));
         let (head, incoming) = answer.await?.into_parts();
-        Ok(Response::from_parts(head, Body::boxed(Box::pin(Heard { incoming, _read: read }))))
+        Ok(Response::from_parts(head, Body::stream(Heard { incoming, _read: read })))
     }
 
     /// Ends when the connection is ready for another request, or closed, or when the answer is read, or nobody wants it,
@@ -172,7 +172,7 @@ impl Http1 {
             connection => {
                 let connection = connection.filter(|_| !over);
                 let body = Answer { incoming, connection, pool: Weak::new() };
-                Ok(Upgraded::Refused(Response::from_parts(head, Body::boxed(Box::pin(body)))))
+                Ok(Upgraded::Refused(Response::from_parts(head, Body::stream(body))))
             }
         }
     }

@@ -6,7 +6,7 @@ use detectviz_auth::authenticate::{Authenticator, Credentials};
 use detectviz_auth::{authorize, headers};
 use detectviz_core::http::Request;
 use futures_util::FutureExt;
-use http::header;
+use http::{Version, header};
 use std::any::Any;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -28,6 +28,24 @@ pub(super) fn request_id() -> Uuid {
     let number = counter.fetch_add(1, Ordering::Relaxed);
     let bits = u128::from(high.hash_one(number)) << 64 | u128::from(low.hash_one(number));
     uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+/// A request names one server, and once: who takes it for another's must not be found out by which of two names they read
+/// (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+pub(super) fn refuse_two_hosts(request: &Request) -> Result<(), Status> {
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    let authority = request.uri().authority().filter(|_| request.version() == Version::HTTP_2);
+    let missing = host.is_none() && request.version() == Version::HTTP_11;
+    let differs = |authority: &http::uri::Authority| {
+        host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    };
+    if missing || another.is_some() || authority.is_some_and(differs) {
+        return Err(Status::bad_request(
+            "a request must have one Host header, which is its :authority if it has one",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn request_info(request: &Request) -> Result<RequestInfo, Status> {
@@ -152,6 +170,30 @@ mod tests {
         assert_eq!(panicked.code, 500);
         let late = deadline::<()>(Duration::from_millis(1), std::future::pending()).await.unwrap_err();
         assert_eq!(late.code, 504);
+    }
+
+    #[test]
+    fn a_request_names_one_server_once() {
+        let request = |version: Version, uri: &str, hosts: &[&str]| {
+            let mut request = http::Request::builder().version(version).uri(uri);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            refuse_two_hosts(&request.body(detectviz_core::http::Body::empty()).unwrap()).is_ok()
+        };
+        for (version, uri, hosts, fits) in [
+            (Version::HTTP_11, "/x", &["a"][..], true),
+            (Version::HTTP_11, "/x", &[], false),
+            (Version::HTTP_11, "/x", &["a", "a"], false),
+            (Version::HTTP_11, "http://b/x", &["a"], true),
+            (Version::HTTP_10, "/x", &[], true),
+            (Version::HTTP_2, "https://a/x", &[], true),
+            (Version::HTTP_2, "https://a/x", &["A"], true),
+            (Version::HTTP_2, "https://a/x", &["b"], false),
+            (Version::HTTP_2, "https://a/x", &["a", "b"], false),
+        ] {
+            assert_eq!(request(version, uri, hosts), fits, "{version:?} {uri} {hosts:?}");
+        }
     }
 
     #[test]

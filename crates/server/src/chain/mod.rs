@@ -16,6 +16,7 @@ use detectviz_api::{Identity, RequestInfo, Status};
 use detectviz_auth::authenticate::Authenticator;
 use detectviz_auth::authorize::Authorizer;
 use detectviz_core::http::{Body, Request, Response};
+use detectviz_core::tunnel::Upgradable;
 use detectviz_core::{Context, Delegate, RunContext};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,7 @@ impl Chain {
         let mut asked = render::Asked::by(&request);
         let mut verb = None;
         let answer = async {
+            layers::refuse_two_hosts(&request)?;
             // Parsed once: what is authorized below is what is executed.
             let info = layers::request_info(&request)?;
             verb = Some(info.verb);
@@ -86,7 +88,8 @@ impl Chain {
             // Before it costs more than its head, and after the caller is known; upstream's order.
             let _place = self.flow.admit(&info)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
-            if !info.is_long_running() {
+            // A tunnel lasts as a watch does; whether there will be one is not known yet.
+            if !info.is_long_running() && request.extensions().get::<Upgradable>().is_none() {
                 return self.execute(info, identity, request).await;
             }
             let watch = self.flow.watch(&identity)?;

@@ -2,8 +2,9 @@
 
 use detectviz_core::RunContext;
 use detectviz_core::http::{Body, Request};
-use http::{Method, Version};
-use hyper::body::Incoming;
+use detectviz_core::tunnel::Upgradable;
+use http::{Version, header};
+use hyper::body::{Body as _, Incoming};
 use hyper::service::{Service, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,10 +22,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Sent};
+use super::switch::{Switch, last};
 use super::tls::Trust;
-use super::websocket::{self, Switch};
 use crate::chain::{Chain, Peer};
-use crate::upgrade::{Upgradable, wants_websocket};
+use crate::upgrade::wants_upgrade;
 
 /// The answer to plain HTTP; upstream's words. A TLS record never begins with a letter, as a method does.
 const PLAIN_HTTP: &[u8] =
@@ -65,7 +66,7 @@ pub(super) async fn serve(
         converse(stream, service, &activity, &context).await;
         // Here and not in a task of its own, so that it counts among the connections.
         if let Some(accepted) = switch.take() {
-            websocket::serve(accepted, &context).await;
+            accepted.serve(&context).await;
         }
     };
     tokio::select! {
@@ -91,13 +92,14 @@ fn answers(
     service_fn(move |request| {
         let (chain, peer, busy) = (Arc::clone(&chain), Arc::clone(&peer), activity.begin());
         let switch = switch.clone();
-        let (request, upgrade) = ours(request);
+        let (request, ending) = ours(request);
         // Boxed, since HTTP/2 keeps the place of this future for as long as the answer's body is sent.
         Box::pin(async move {
             let response = chain.answer(&peer, request).await.map(|body| busy.until_end_of(body));
-            Ok::<_, Infallible>(match upgrade {
-                Some(upgrade) => switch.accept(upgrade, response),
-                None => response,
+            Ok::<_, Infallible>(match ending {
+                Ending::Switch(upgrade) => switch.accept(upgrade, response),
+                Ending::Close => last(response),
+                Ending::None => response,
             })
         })
     })
@@ -206,14 +208,28 @@ fn protocol() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// The request as the chain takes it, and how its connection can be switched to another protocol, if it can.
-fn ours(mut request: hyper::Request<Incoming>) -> (Request, Option<OnUpgrade>) {
-    let upgradable = request.version() == Version::HTTP_11
-        && request.method() == Method::GET
-        && wants_websocket(request.headers());
-    let upgrade = upgradable.then(|| hyper::upgrade::on(&mut request));
-    if upgradable {
-        request.extensions_mut().insert(Upgradable);
-    }
-    (request.map(Body::stream), upgrade)
+/// What a request means for the connection that it came over.
+enum Ending {
+    /// Nothing: the next request may follow.
+    None,
+    /// It ends with the answer.
+    Close,
+    /// It becomes something else, or ends with the answer that refuses.
+    Switch(OnUpgrade),
+}
+
+/// The request as the chain takes it, and what it means for its connection.
+fn ours(mut request: hyper::Request<Incoming>) -> (Request, Ending) {
+    let ending = match request.version() {
+        Version::HTTP_11 if wants_upgrade(request.headers()) => {
+            request.extensions_mut().insert(Upgradable);
+            Ending::Switch(hyper::upgrade::on(&mut request))
+        }
+        // Where a body in chunks ends is what smuggled requests lie about, be it with a length beside it, which is not
+        // seen here any more. What stands behind such a body is never read as a request (RFC 9112 section 6.1).
+        Version::HTTP_11 if request.headers().contains_key(header::TRANSFER_ENCODING) => Ending::Close,
+        _ => Ending::None,
+    };
+    let body = |body: Incoming| if body.is_end_stream() { Body::empty() } else { Body::stream(body) };
+    (request.map(body), ending)
 }

@@ -2,6 +2,7 @@
 
 mod activity;
 mod connection;
+mod switch;
 mod tls;
 mod websocket;
 

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use detectviz_core::RunContext;
 use detectviz_core::http::Body;
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -18,7 +17,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::activity::Sent;
 use crate::upgrade::Messages;
 
 /// The most bytes of a message from the client, which has nothing to say.
@@ -29,41 +27,8 @@ const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs
 const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The place where a connection finds what it becomes.
-#[derive(Clone, Default)]
-pub(super) struct Switch(Arc<Mutex<Option<Accepted>>>);
-
-/// A handshake that was accepted.
-pub(super) struct Accepted {
-    upgrade: OnUpgrade,
-    body: Body,
-    messages: Messages,
-}
-
-impl Switch {
-    /// Keeps the body of an answer that accepts a handshake until the connection is switched, and gives the head.
-    pub(super) fn accept(
-        &self,
-        upgrade: OnUpgrade,
-        mut response: http::Response<Sent>,
-    ) -> http::Response<Sent> {
-        let Some(messages) = response.extensions_mut().remove::<Messages>() else { return response };
-        let (head, body) = response.into_parts();
-        let accepted = Accepted { upgrade, body: Body::stream(body), messages };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(accepted);
-        http::Response::from_parts(head, Sent::new(Body::empty(), None))
-    }
-
-    /// What was accepted, if anything.
-    pub(super) fn take(&self) -> Option<Accepted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// Sends the messages until the body ends, the client goes, or the server stops; the body ends by itself then.
-pub(super) async fn serve(accepted: Accepted, context: &RunContext) {
-    let Accepted { upgrade, body, messages } = accepted;
-    let Ok(upgraded) = upgrade.await else { return };
+pub(super) async fn serve(upgraded: Upgraded, body: Body, messages: Messages, context: &RunContext) {
     let mut session = Session::new(TokioIo::new(upgraded)).await;
     match session.run(body, messages).await {
         Ok(()) => {

@@ -27,14 +27,14 @@ use async_trait::async_trait;
 use detectviz_api::request_info::ResourceInfo;
 use detectviz_api::{Reason, Status, Verb};
 use detectviz_core::http::{Request, Response};
+use detectviz_core::tunnel::Upgradable;
 use detectviz_core::{Context, Handler};
 use detectviz_storage::StoreError;
 use detectviz_storage::cache::CacheError;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use std::sync::Arc;
 
 use crate::resource::{Part, Resource};
-use crate::upgrade::Upgradable;
 
 pub use ending::{Ending, end};
 #[doc(hidden)]
@@ -87,7 +87,7 @@ pub(crate) struct Served(pub(crate) Arc<Resource>);
 impl Handler for Served {
     async fn handle(&self, context: Arc<Context>, request: Request) -> Result<Response, Status> {
         let (head, body) = request.into_parts();
-        let upgradable = head.extensions.get::<Upgradable>().is_some();
+        let upgradable = head.method == Method::GET && head.extensions.get::<Upgradable>().is_some();
         let call = Call { resource: Arc::clone(&self.0), context, headers: head.headers, upgradable };
         call.check_scope()?;
         if call.resource.is_computed() {

@@ -112,7 +112,7 @@ impl Worker {
     /// What holds until the first check is done: the group-version is listed, and requests for it are answered 503.
     pub(super) fn announce(&mut self, wanted: &Wanted) {
         self.mark_stale(wanted);
-        self.shared.metrics.available(&wanted.name, false);
+        self.shared.metrics.of(&wanted.name);
         self.point(wanted, Err(NOT_CHECKED));
     }
 
@@ -214,7 +214,8 @@ impl Worker {
         }
         self.log(wanted, outcome.as_ref().err());
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
-        self.shared.metrics.available(&wanted.name, outcome.is_ok());
+        let available = outcome.as_ref().map(drop).map_err(Unavailable::reason);
+        self.shared.metrics.available(&wanted.name, available);
         self.said.is(conditions::policy(&wanted.policy_faults));
         self.said.is(conditions::available(outcome.as_ref().map(drop)));
         self.point(wanted, outcome.map_err(|why| why.reason()));
@@ -259,12 +260,17 @@ impl Worker {
             _ => false,
         };
         if !same {
+            let numbers = self.shared.metrics.of(&wanted.name);
+            if let Ok(backend) = &to {
+                numbers.goes_to(backend);
+            }
             let proxy = Proxy {
                 name: wanted.name.clone(),
                 backend: to.clone(),
-                metrics: self.shared.metrics.clone(),
+                numbers,
                 unreachable: Arc::clone(&self.unreachable),
                 context: self.context.clone(),
+                grace: self.shared.grace,
             };
             self.shared.routes.set(&wanted.group_version, &Arc::new(proxy));
             self.route = Some(to);

@@ -1,43 +1,96 @@
-//! Bodies on their way through: frame by frame, with harmless trailers, and an end: when the aggregator ends, or the
-//! backend falls silent.
+//! Bodies on their way through: frame by frame, with harmless trailers, counted, and with an end: when the aggregator
+//! ends, or the backend falls silent. One layer does it all, since each costs every frame of every answer.
 
 use bytes::Bytes;
 use detectviz_auth::headers::sanitize_trailers;
 use detectviz_core::RunContext;
 use detectviz_core::http::{Body, BoxError};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-/// The body, with trailers that say nothing about identity or framing.
-pub(super) fn without_forged_trailers(body: Body) -> Body {
-    if body.is_end_stream() {
-        return body;
-    }
-    Body::stream(body.map_frame(|frame| match frame.into_trailers() {
-        Ok(mut trailers) => {
-            sanitize_trailers(&mut trailers);
-            Frame::trailers(trailers)
-        }
-        Err(frame) => frame,
-    }))
+use crate::metrics::{Numbers, Open, Opened, Sum};
+
+/// The body of a request, on its way to the backend.
+pub(super) fn sent(body: Body, numbers: &Arc<Numbers>) -> Body {
+    passing(body, numbers, |numbers| &numbers.sent, End::Own)
+}
+
+/// The body of an answer that ends by itself, or fails once nothing has come for `limit` while more was asked for.
+pub(super) fn answered(body: Body, numbers: &Arc<Numbers>, limit: Duration) -> Body {
+    passing(body, numbers, |numbers| &numbers.received, End::Silence { limit, clock: None })
 }
 
 /// The body of a watch: ends cleanly when the server begins to stop, since a backend would go on for ever.
-pub(super) fn until(context: RunContext, body: Body) -> Body {
-    Body::stream(Until { body, end: Box::pin(async move { context.draining().await }) })
+pub(super) fn streamed(body: Body, numbers: &Arc<Numbers>, context: RunContext) -> Body {
+    let end = Box::pin(async move { context.draining().await });
+    passing(body, numbers, |numbers| &numbers.received, End::With { end, _open: numbers.open(Open::Stream) })
 }
 
-struct Until {
+fn passing(body: Body, numbers: &Arc<Numbers>, count: fn(&Numbers) -> &Sum, end: End) -> Body {
+    if body.is_end_stream() {
+        return body;
+    }
+    Body::stream(Passing { body, numbers: Arc::clone(numbers), count, end })
+}
+
+struct Passing {
     body: Body,
-    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    numbers: Arc<Numbers>,
+    count: fn(&Numbers) -> &Sum,
+    end: End,
 }
 
-impl HttpBody for Until {
+/// What ends a body.
+enum End {
+    /// Itself alone.
+    Own,
+    /// Itself, or so long a silence. The clock runs only while the backend is waited for: a client that reads slowly is
+    /// not the backend's silence.
+    Silence { limit: Duration, clock: Option<Pin<Box<Sleep>>> },
+    /// Itself, or the end of something else.
+    With { end: Pin<Box<dyn Future<Output = ()> + Send>>, _open: Opened },
+}
+
+/// The backend stopped in the middle of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("read the answer: the backend sent nothing for {} s", .0.as_secs())]
+struct Silent(Duration);
+
+impl End {
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silent> {
+        let Self::Silence { limit, clock } = self else { return Poll::Pending };
+        let limit = *limit;
+        let clock = clock.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        clock.as_mut().poll(cx).map(|()| Silent(limit))
+    }
+}
+
+impl Passing {
+    /// Counts what is data, and takes from trailers what says anything about identity or framing.
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let End::Silence { clock, .. } = &mut self.end {
+            *clock = None;
+        }
+        match frame.into_trailers() {
+            Ok(mut trailers) => {
+                sanitize_trailers(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(frame) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                (self.count)(&self.numbers).add(bytes as u64);
+                frame
+            }
+        }
+    }
+}
+
+impl HttpBody for Passing {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -46,49 +99,15 @@ impl HttpBody for Until {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         // The end comes first, so that a backend which always has more to say cannot outrun it.
-        match self.end.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => Pin::new(&mut self.body).poll_frame(cx),
+        if let End::With { end, .. } = &mut self.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(None);
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-}
-
-/// The body; fails once nothing has come for `limit` while more was asked for.
-pub(super) fn unless_idle(limit: Duration, body: Body) -> Body {
-    if body.is_end_stream() { body } else { Body::stream(UnlessIdle { body, limit, silence: None }) }
-}
-
-struct UnlessIdle {
-    body: Body,
-    limit: Duration,
-    /// Runs only while the backend is waited for: a client that reads slowly is not the backend's silence.
-    silence: Option<Pin<Box<Sleep>>>,
-}
-
-/// The backend stopped in the middle of an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("read the answer: the backend sent nothing for {} s", .0.as_secs())]
-struct Silent(Duration);
-
-impl HttpBody for UnlessIdle {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let limit = self.limit;
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.silence = None;
-            return Poll::Ready(frame);
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map(|frame| self.pass(frame)))),
+            Poll::Pending => self.end.poll_silence(cx).map(|silent| Some(Err(silent.into()))),
         }
-        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        silence.as_mut().poll(cx).map(|()| Some(Err(Silent(limit).into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -96,15 +115,17 @@ impl HttpBody for UnlessIdle {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.end {
+            // It may end before.
+            End::With { .. } => SizeHint::default(),
+            End::Own | End::Silence { .. } => self.body.size_hint(),
+        }
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::sync::Arc;
-
     /// Sends one frame, then nothing for ever.
     pub(in crate::proxy) struct Endless(pub(in crate::proxy) Option<Frame<Bytes>>);
 
@@ -125,7 +146,7 @@ pub(super) mod tests {
         for end in [RunContext::drain, RunContext::cancel] {
             let context = RunContext::new(Arc::default());
             let event = Frame::data(Bytes::from_static(b"event"));
-            let mut body = until(context.clone(), Body::stream(Endless(Some(event))));
+            let mut body = streamed(Body::stream(Endless(Some(event))), &Arc::default(), context.clone());
             assert_eq!(next(&mut body).await.unwrap().unwrap().into_data().unwrap(), "event");
             end(&context);
             assert!(next(&mut body).await.is_none());
@@ -155,7 +176,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_watch_that_never_pauses_ends_with_its_context_too() {
         let context = RunContext::new(Arc::default());
-        let mut body = until(context.clone(), Body::stream(Chatter));
+        let mut body = streamed(Body::stream(Chatter), &Arc::default(), context.clone());
         assert!(next(&mut body).await.is_some());
         context.cancel();
         assert!(next(&mut body).await.is_none());
@@ -164,12 +185,14 @@ pub(super) mod tests {
     #[tokio::test]
     async fn silence_is_an_error_and_all_before_it_arrives() {
         let frame = Frame::data(Bytes::from_static(b"half"));
-        let mut body = unless_idle(Duration::from_millis(1), Body::stream(Endless(Some(frame))));
+        let numbers = Arc::<Numbers>::default();
+        let mut body = answered(Body::stream(Endless(Some(frame))), &numbers, Duration::from_millis(1));
         assert_eq!(next(&mut body).await.unwrap().unwrap().into_data().unwrap(), "half");
         let why = next(&mut body).await.unwrap().err().unwrap().to_string();
         assert!(why.starts_with("read the answer: the backend sent nothing for"), "{why}");
-        let whole = unless_idle(Duration::ZERO, Body::full("whole"));
+        let whole = answered(Body::full("whole"), &numbers, Duration::ZERO);
         assert_eq!((whole.size_hint().exact(), whole.collect(9).await.unwrap()), (Some(5), "whole".into()));
+        assert_eq!(numbers.received.get(), 9);
     }
 
     #[tokio::test]
@@ -178,7 +201,7 @@ pub(super) mod tests {
         for name in ["x-remote-user", "x_remote_group", "authorization", "checksum"] {
             trailers.insert(name, "x".parse().unwrap());
         }
-        let mut body = without_forged_trailers(Body::stream(Endless(Some(Frame::trailers(trailers)))));
+        let mut body = sent(Body::stream(Endless(Some(Frame::trailers(trailers)))), &Arc::default());
         let left = next(&mut body).await.unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(left.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["checksum"]);
     }

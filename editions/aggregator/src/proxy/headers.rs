@@ -4,8 +4,9 @@
 
 use detectviz_api::identity::SYSTEM_MASTERS;
 use detectviz_api::{Identity, Status};
-use detectviz_auth::headers::{sanitize_trailers, strip_identity_headers};
+use detectviz_auth::headers::sanitize_trailers;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 
 use crate::error::{LOOP_DETECTED, refused};
 use crate::escape;
@@ -20,13 +21,21 @@ const UID: HeaderName = HeaderName::from_static("x-remote-uid");
 const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
 const EXTRA: &str = "x-remote-extra-";
 
+/// A subprotocol that is a credential; upstream's name.
+const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
 /// The name under which the aggregator itself asks; upstream's.
 const AGGREGATOR_USER: &str = "system:kube-aggregator";
 
 /// Hop-by-hop headers (RFC 9110 section 7.6.1), as the beginning of their names, with `_` read as `-`.
-const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "proxy-", "te", "transfer-encoding", "upgrade"];
-/// What is between the client and us: credentials, whom the caller wants to be, and what only a proxy can know.
-const PRIVATE: [&str; 8] = [
+const HOP_BY_HOP: [&str; 8] =
+    ["connection", "http2-settings", "keep-alive", "proxy-", "te", "trailer", "transfer-encoding", "upgrade"];
+/// What is between the client and us: credentials, whom the caller is or wants to be, what only a proxy can know, and the
+/// trace, which goes on under a name of ours.
+const PRIVATE: [&str; 11] = [
+    "x-remote-",
+    "traceparent",
+    "tracestate",
     "authorization",
     "cookie",
     "impersonate-",
@@ -55,6 +64,9 @@ const OUR_ORIGINS: [&str; 13] = [
     "nel",
 ];
 
+/// The media types whose documents a browser runs.
+const PAGES: [&str; 5] = ["text/html", "application/xhtml", "image/svg", "text/xml", "application/xml"];
+
 /// Makes a client's headers those that the backend named `host` gets; `hop` is this server.
 ///
 /// # Errors
@@ -65,9 +77,13 @@ pub(super) fn rewrite(
     (host, hop): (&HeaderValue, &HeaderValue),
 ) -> Result<(), Status> {
     let hops = hops(headers, hop)?;
-    strip_hop_by_hop(headers);
-    strip_identity_headers(headers);
-    remove_where(headers, |name| is_one_of(name, &PRIVATE));
+    // What a client that understands trailers says is the one part of a hop-by-hop header that is about the answer.
+    let trailers = tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"));
+    strip(headers, |name| is_one_of(name, &HOP_BY_HOP) || is_one_of(name, &PRIVATE));
+    without_token(headers);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     headers.insert(header::HOST, host.clone());
     for hop in hops {
         headers.append(HOP, hop);
@@ -85,24 +101,37 @@ pub(crate) fn set_aggregator_identity(headers: &mut HeaderMap) {
     headers.insert(GROUP, HeaderValue::from_static(SYSTEM_MASTERS));
 }
 
-/// Removes what is for one connection only: the hop-by-hop headers and whatever `Connection` names. Trailers that may
-/// travel stay announced.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes from an answer what is for one connection only, and what would act on our origin: a backend speaks for its
+/// group-version alone.
+pub(super) fn clean_answer(headers: &mut HeaderMap) {
+    strip(headers, |name| is_one_of(name, &HOP_BY_HOP) || is_one_of(name, &OUR_ORIGINS));
+}
+
+/// Lets a page that a backend sends act as nobody's: it stands at our address, and was not written by us.
+pub(super) fn confine_pages(headers: &mut HeaderMap) {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let begins =
+        |page: &&str| kind.get(..page.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(page.as_bytes()));
+    if PAGES.iter().any(begins) {
+        headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    }
+}
+
+/// Removes what `unwanted` says and whatever `Connection` names. Trailers that may travel stay announced.
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let announced = listed(headers, &header::TRAILER);
-    for name in listed(headers, &header::CONNECTION) {
+    let mut names = listed(headers, &header::CONNECTION);
+    names.extend(headers.keys().filter(|name| unwanted(&plain(name))).cloned());
+    for name in names {
         headers.remove(name);
     }
-    headers.remove(header::TRAILER);
-    remove_where(headers, |name| is_one_of(name, &HOP_BY_HOP));
     announce(headers, announced);
 }
 
-/// Removes from an answer what would act on our origin: a backend speaks for its group-version alone.
-pub(super) fn strip_origin_wide(headers: &mut HeaderMap) {
-    remove_where(headers, |name| is_one_of(name, &OUR_ORIGINS));
-}
-
 fn announce(headers: &mut HeaderMap, names: Vec<HeaderName>) {
+    if names.is_empty() {
+        return;
+    }
     let mut trailers: HeaderMap =
         names.into_iter().map(|name| (name, HeaderValue::from_static(""))).collect();
     sanitize_trailers(&mut trailers);
@@ -155,20 +184,39 @@ fn value(text: &str) -> Result<HeaderValue, http::Error> {
     Ok(HeaderValue::from_bytes(text.as_bytes())?)
 }
 
-/// Whether `name` is one of `patterns`, or begins with one that ends in `-`. `_` counts as `-`, as it does for a backend
-/// that sees headers as CGI variables.
-fn is_one_of(name: &HeaderName, patterns: &[&str]) -> bool {
-    let plain = name.as_str().replace('_', "-");
-    let fits = |pattern: &&str| {
-        if pattern.ends_with('-') { plain.starts_with(*pattern) } else { plain == **pattern }
-    };
-    patterns.iter().any(fits)
+/// The name with `_` read as `-`, as it is for a backend that sees headers as CGI variables.
+fn plain(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
 
-fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
-    for name in names {
-        headers.remove(name);
+/// Whether `name` is one of `patterns`, or begins with one that ends in `-`.
+fn is_one_of(name: &str, patterns: &[&str]) -> bool {
+    patterns.iter().any(
+        |pattern| {
+            if pattern.ends_with('-') { name.starts_with(pattern) } else { name == *pattern }
+        },
+    )
+}
+
+/// The comma-separated values of `name`.
+pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// Takes the subprotocols that carry a bearer token away: it was for us, as `Authorization` is.
+fn without_token(headers: &mut HeaderMap) {
+    let name = header::SEC_WEBSOCKET_PROTOCOL;
+    if !headers.contains_key(&name) {
+        return;
+    }
+    let rest: Vec<&str> =
+        tokens(headers, &name).filter(|protocol| !protocol.starts_with(BEARER_PROTOCOL)).collect();
+    let rest = HeaderValue::from_str(&rest.join(", ")).ok().filter(|value| !value.is_empty());
+    match rest {
+        Some(rest) => drop(headers.insert(name, rest)),
+        None => drop(headers.remove(name)),
     }
 }
 

@@ -5,15 +5,17 @@ use detectviz_api::Status;
 use detectviz_core::RunContext;
 use detectviz_core::http::Response;
 use http::{StatusCode, header};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{body, headers};
 use crate::error::{BAD_GATEWAY, refused};
+use crate::metrics::Numbers;
 
 /// What ends a body that does not end by itself.
-pub(super) enum End {
+pub(super) enum End<'a> {
     /// The server's stop, for an answer that may be silent for long.
-    With(RunContext),
+    With(&'a RunContext),
     /// So long a silence, for all others: no deadline covers what comes after the head.
     Idle(Duration),
 }
@@ -23,7 +25,12 @@ pub(super) enum End {
 /// # Errors
 /// 502 for a redirect, which would make the client carry its credentials elsewhere (CVE-2022-3172), and for an
 /// upgrade that nobody asked for.
-pub(super) fn accept(name: &str, answer: Response, end: End) -> Result<Response, Status> {
+pub(super) fn accept(
+    name: &str,
+    answer: Response,
+    numbers: &Arc<Numbers>,
+    end: End<'_>,
+) -> Result<Response, Status> {
     let code = answer.status();
     if code.is_informational() || (code.is_redirection() && code != StatusCode::NOT_MODIFIED) {
         let what = if code.is_redirection() { "redirect the request" } else { "switch protocols" };
@@ -32,15 +39,14 @@ pub(super) fn accept(name: &str, answer: Response, end: End) -> Result<Response,
     }
     let (head, body) = answer.into_parts();
     let mut fields = head.headers;
-    headers::strip_hop_by_hop(&mut fields);
-    headers::strip_origin_wide(&mut fields);
+    headers::clean_answer(&mut fields);
+    headers::confine_pages(&mut fields);
     if code == StatusCode::NOT_MODIFIED {
         fields.remove(header::LOCATION);
     }
-    let body = body::without_forged_trailers(body);
     let body = match end {
-        End::With(context) => body::until(context, body),
-        End::Idle(limit) => body::unless_idle(limit, body),
+        End::With(context) => body::streamed(body, numbers, context.clone()),
+        End::Idle(limit) => body::answered(body, numbers, limit),
     };
     // Status and headers alone: extensions of the outgoing connection are none of the incoming one's business.
     let mut response = Response::new(body);
@@ -55,7 +61,7 @@ mod tests {
     use crate::proxy::body::tests::{Endless, next};
     use detectviz_core::http::Body;
 
-    const END: End = End::Idle(Duration::from_secs(60));
+    const END: End<'_> = End::Idle(Duration::from_secs(60));
 
     fn answer(code: u16) -> Response {
         let builder = http::Response::builder().status(code).header("location", "https://elsewhere");
@@ -65,18 +71,18 @@ mod tests {
     #[test]
     fn no_redirect_and_no_upgrade_reaches_the_client() {
         for code in (300..400).filter(|code| *code != 304).chain([100, 101]) {
-            let status = accept("v1.a", answer(code), END).err().unwrap();
+            let status = accept("v1.a", answer(code), &Arc::default(), END).err().unwrap();
             assert_eq!(status.code, 502, "{code}");
             assert!(!status.message.contains("elsewhere"));
         }
-        let response = accept("v1.a", answer(304), END).unwrap();
+        let response = accept("v1.a", answer(304), &Arc::default(), END).unwrap();
         assert!(response.headers().is_empty(), "{:?}", response.headers());
     }
 
     #[test]
     fn other_answers_keep_all_but_hop_by_hop_headers() {
         for code in [200, 201, 404, 500, 503] {
-            let response = accept("v1.a", answer(code), END).unwrap();
+            let response = accept("v1.a", answer(code), &Arc::default(), END).unwrap();
             assert_eq!(response.status(), code);
             let left: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
             assert_eq!(left, ["location"]);
@@ -101,10 +107,27 @@ mod tests {
             for code in [200, 304, 401, 500] {
                 let builder = http::Response::builder().status(code).header(name, "x").header(name, "y");
                 let answer = builder.header("etag", "1").body(Body::full("x")).unwrap();
-                let response = accept("v1.a", answer, END).unwrap();
+                let response = accept("v1.a", answer, &Arc::default(), END).unwrap();
                 let left: Vec<_> = response.headers().keys().map(http::HeaderName::as_str).collect();
                 assert_eq!(left, ["etag"], "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_page_is_nobodys() {
+        for (kind, confined) in [
+            ("text/html; charset=utf-8", true),
+            ("Image/SVG+xml", true),
+            ("application/json", false),
+            ("", false),
+        ] {
+            let builder = http::Response::builder().header("content-type", kind);
+            let answer =
+                builder.header("content-security-policy", "default-src *").body(Body::full("x")).unwrap();
+            let response = accept("v1.a", answer, &Arc::default(), END).unwrap();
+            let policies = response.headers().get_all("content-security-policy").into_iter();
+            assert_eq!(policies.skip(1).any(|policy| policy == "sandbox"), confined, "{kind}");
         }
     }
 
@@ -112,7 +135,7 @@ mod tests {
     async fn an_answer_that_falls_silent_ends_with_an_error() {
         let answer = Response::new(Body::stream(Endless(None)));
         let limit = Duration::from_millis(1);
-        let mut body = accept("v1.a", answer, End::Idle(limit)).unwrap().into_body();
+        let mut body = accept("v1.a", answer, &Arc::default(), End::Idle(limit)).unwrap().into_body();
         assert!(next(&mut body).await.unwrap().is_err());
     }
 }

@@ -43,7 +43,7 @@ async fn a_backend_becomes_available_discovered_and_served() {
         world.send(get(&format!("{FLIGHTS}?fieldSelector=metadata.name%3Dnone"))).await.unwrap();
     assert_eq!((code, list["items"].as_array().unwrap().len()), (StatusCode::OK, 0));
     let metrics = world.metrics.render();
-    let series = format!(r#"aggregator_proxied_requests_total{{name="{NAME}",code="200"}} 2"#);
+    let series = format!(r#"detectviz_aggregator_requests_total{{name="{NAME}",code="200"}} 2"#);
     assert!(metrics.contains(&series), "{metrics}");
     assert!(metrics.contains(&format!(r#"aggregator_unavailable_apiservice{{name="{NAME}"}} 0"#)));
 }
@@ -173,7 +173,9 @@ async fn a_backend_that_is_silent_from_the_start_is_listed_answered_for_and_not_
     assert!(refusal.message.ends_with("is not available: NotChecked"), "{refusal}");
     assert_eq!(world.discovery(), json!({"version": "v1", "freshness": "Stale", "resources": []}));
     let metrics = world.metrics.render();
-    assert!(metrics.contains(&format!(r#"aggregator_proxied_requests_total{{name="{NAME}",code="503"}} 1"#)));
+    assert!(
+        metrics.contains(&format!(r#"detectviz_aggregator_requests_total{{name="{NAME}",code="503"}} 1"#))
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use detectviz_api::{Reason, Status};
+use detectviz_api::Status;
+use detectviz_auth::origin;
 use detectviz_core::http::{Body, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -38,7 +39,7 @@ pub(super) fn wanted(call: &Call) -> Result<Option<Upgrade>, Status> {
     if STANDARD.decode(key).map_or(0, |key| key.len()) != 16 {
         return Err(Status::bad_request("Sec-WebSocket-Key must be 16 bytes in base64"));
     }
-    refuse_foreign_pages(headers)?;
+    origin::refuse_foreign_pages(headers)?;
     let (protocol, messages) = choose(headers);
     let accept = HeaderValue::from_str(&accept(key)).map_err(Status::internal)?;
     Ok(Some(Upgrade { accept, protocol, messages }))
@@ -48,24 +49,6 @@ pub(super) fn wanted(call: &Call) -> Result<Option<Upgrade>, Status> {
 fn accept(key: &str) -> String {
     let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
-}
-
-/// A browser shows its user's client certificate to whatever server a page names, and WebSockets know no CORS: without
-/// this check any page could read with the rights of whoever looks at it. A bearer token is never sent by itself, and
-/// clients that are no browsers send no origin or their server's.
-fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Status> {
-    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
-    let credentials = text(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
-    let has_token = credentials.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let (Some(origin), false) = (text(header::ORIGIN), has_token) else { return Ok(()) };
-    let of_page = origin.split_once("://").map(|(_, authority)| authority);
-    match (of_page, text(header::HOST)) {
-        (Some(page), Some(host)) if page.eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Status::failure(
-            Reason::Forbidden,
-            format!("origin {origin:?} is not this server: a page may watch its own server only"),
-        )),
-    }
 }
 
 /// The subprotocol, and what messages it makes: of several offers the first that we know; a single one is accepted
@@ -131,24 +114,5 @@ mod tests {
             let found = choose(&headers);
             assert_eq!((found.0.as_ref().map(|name| name.to_str().unwrap()), found.1), (chosen, messages));
         }
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_refused_unless_it_has_a_token() {
-        for (origin, host, allowed) in [
-            ("https://a.example:6443", "a.example:6443", true),
-            ("https://A.example", "a.example", true),
-            ("https://evil.example", "a.example", false),
-            ("https://a.example.evil", "a.example", false),
-            ("null", "a.example", false),
-        ] {
-            let pairs = [("origin", origin), ("host", host)];
-            assert_eq!(refuse_foreign_pages(&headers(&pairs)).is_ok(), allowed, "{origin}");
-            let with_token = [pairs[0], pairs[1], ("authorization", "Bearer x")];
-            assert!(refuse_foreign_pages(&headers(&with_token)).is_ok());
-            let with_other = [pairs[0], pairs[1], ("authorization", "Basic eDp5")];
-            assert_eq!(refuse_foreign_pages(&headers(&with_other)).is_ok(), allowed, "{origin}");
-        }
-        assert!(refuse_foreign_pages(&headers(&[("host", "a.example")])).is_ok());
     }
 }

@@ -72,6 +72,9 @@ fn nothing_that_a_client_says_about_itself_travels() {
         "Transfer-Encoding",
         "transfer_encoding",
         "Upgrade",
+        "HTTP2-Settings",
+        "traceparent",
+        "tracestate",
         "Host",
     ] {
         assert_eq!(
@@ -110,7 +113,7 @@ fn everything_else_travels() {
 #[test]
 fn harmless_trailers_stay_announced() {
     let mut headers = map(&[("Trailer", "Checksum, X-Remote-User, x_remote_group"), ("TE", "trailers")]);
-    strip_hop_by_hop(&mut headers);
+    clean_answer(&mut headers);
     assert_eq!(headers, map(&[("trailer", "checksum")]));
 }
 
@@ -132,4 +135,22 @@ fn an_identity_without_a_uid_has_no_uid_header_and_a_bad_one_is_refused() {
     assert!(!rewritten(&[], &plain).unwrap().iter().any(|line| line.contains("x-remote-uid")));
     let bad = Identity { groups: vec!["a\r\nX-Remote-Group: system:masters".to_owned()], ..plain };
     assert_eq!(rewritten(&[], &bad).unwrap_err().code, 400);
+}
+
+#[test]
+fn a_token_among_the_subprotocols_goes_no_further() {
+    let token = "base64url.bearer.authorization.k8s.io.c2VjcmV0";
+    for (offered, left) in [
+        (vec![token, "v4.channel.k8s.io"], Some("v4.channel.k8s.io")),
+        (vec!["a, b"], Some("a, b")),
+        (vec![token], None),
+    ] {
+        let mut headers = HeaderMap::new();
+        for value in offered {
+            headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(value));
+        }
+        without_token(&mut headers);
+        let found = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+        assert_eq!(found.map(|value| value.to_str().unwrap()), left);
+    }
 }
