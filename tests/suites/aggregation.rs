@@ -1,9 +1,9 @@
 //! Another API server behind this one's address: one login, one discovery, and nobody gets through as somebody else.
 
 mod delegation;
-mod local;
 mod egress;
 mod identity;
+mod local;
 mod many;
 mod nginx;
 mod remote_services;

@@ -78,14 +78,11 @@ impl Backend {
         Ok(answer.map(|body| held(body, (place, lease))))
     }
 
-    /// What its endpoints, bounds and breaker are like now.
-    pub(crate) fn state(&self) -> ClusterState {
-        self.shared.cluster.state()
-    }
-
-    /// When the certificate expires that is shown to the endpoints.
-    pub(crate) fn own_expiry(&self) -> Option<SystemTime> {
-        self.shared.identity.expiry()
+    /// When the first of the certificates expires that the endpoints have shown, and the one that is shown to them.
+    pub(crate) fn expiries(&self) -> [Option<SystemTime>; 2] {
+        let endpoints = self.shared.cluster.state().endpoints;
+        let shown = endpoints.iter().filter_map(|endpoint| endpoint.certificate_expiry).min();
+        [shown, self.shared.identity.expiry()]
     }
 
     /// Whether any endpoint can be reached, and word of each change, from what requests meet with.

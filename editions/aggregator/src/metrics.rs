@@ -1,7 +1,7 @@
 //! What is measured of remote APIServices. Labels are names of APIServices that exist, and go with them: numbers are kept
 //! beside the APIService and read when somebody asks, so that a request costs a few additions and no look-up.
 
-mod endpoints;
+mod certificates;
 mod numbers;
 mod told;
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ProxyMetrics;
-use super::endpoints;
+use super::certificates;
 use super::numbers::{Numbers, Open, Sum};
 
 pub(super) struct Told(pub(super) ProxyMetrics);
@@ -28,7 +28,7 @@ impl Collector for Told {
         latency(&mut encoder, &all)?;
         bytes(&mut encoder, &all)?;
         opened(&mut encoder, &all)?;
-        endpoints::encode(&mut encoder, &all)
+        certificates::encode(&mut encoder, &all)
     }
 }
 
