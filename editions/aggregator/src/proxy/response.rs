@@ -13,6 +13,7 @@ use crate::error::{BAD_GATEWAY, refused};
 use crate::metrics::Numbers;
 
 /// What ends a body that does not end by itself.
+#[derive(Clone, Copy)]
 pub(super) enum End<'a> {
     /// The server's stop, for an answer that may be silent for long.
     With(&'a RunContext),
