@@ -71,7 +71,8 @@ pub fn command(edition: Edition, arguments: &[&str]) -> Command {
 }
 
 /// Most tests say exactly which config maps there are, so that those of the server itself are not made for them.
-const WITHOUT_ROOT_CA: &str = "*,-root-ca-certificate-publisher-controller";
+const WITHOUT_PUBLISHERS: &str =
+    "*,-root-ca-certificate-publisher-controller,-cluster-authentication-trust-controller";
 
 impl Builder {
     fn new(edition: Edition) -> Self {
@@ -215,7 +216,7 @@ impl Builder {
         let defaults = [
             ("--secure-port", "0"),
             ("--data-dir", &*data_dir.to_string_lossy()),
-            ("--controllers", WITHOUT_ROOT_CA),
+            ("--controllers", WITHOUT_PUBLISHERS),
         ];
         for (flag, value) in defaults {
             if !self.arguments.iter().any(|given| given == flag) {

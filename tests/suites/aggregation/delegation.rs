@@ -35,7 +35,7 @@ fn is_whole(server: &Server, object: &Value) -> bool {
 #[test]
 fn what_extension_servers_must_know_is_published_and_comes_back() {
     every_edition(|edition| {
-        let server = Server::builder(edition).start();
+        let server = Server::builder(edition).all_controllers().start();
         let until_whole = |what: &str| {
             wait_for(what, || published(&server).filter(|object| is_whole(&server, object)));
         };
@@ -66,6 +66,7 @@ fn an_extension_server_needs_a_kubeconfig_and_nothing_else() {
         let tokens = builder.folder().join("tokens.csv");
         std::fs::write(&tokens, "meister,max,8,\"system:masters\"\ngeheim,jane,7,\"crew\"\n").unwrap();
         let server = builder
+            .all_controllers()
             .config(&format!(
                 "[aggregator]\navailability_interval_seconds = 1\n[auth]\ntoken_file = {tokens:?}\n"
             ))
@@ -94,7 +95,7 @@ fn an_extension_server_needs_a_kubeconfig_and_nothing_else() {
 #[test]
 fn an_extension_server_tells_front_proxies_from_users() {
     enterprise(|builder| {
-        let server = builder.start();
+        let server = builder.all_controllers().start();
         wait_for("what extension API servers must know is published", || published(&server));
         let example = ExtensionServer::delegating(&server);
         let forging = |certificate: &Certificate| {

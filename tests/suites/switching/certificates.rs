@@ -53,7 +53,7 @@ impl Given {
             .option("--tls-private-key-file", &text(&self.key))
             .option("--client-ca-file", &text(&self.users))
             .option("--token-auth-file", &text(&self.tokens));
-        builder.start()
+        builder.all_controllers().start()
     }
 }
 

@@ -6,7 +6,7 @@ use detectviz_auth::authorize::{Authorizer, OwnReviews, PublicPaths, SystemMaste
 use detectviz_controlplane::definitions::{self, Extent};
 use detectviz_controlplane::{NamespaceLifecycle, Reviewers, Strategies, Upkeep};
 use detectviz_core::options::LimitOptions;
-use detectviz_core::options::controllers::{ROOT_CA, SERVICE_ACCOUNT};
+use detectviz_core::options::controllers::{ROOT_CA, SERVICE_ACCOUNT, TRUST};
 use detectviz_core::{ApiGroupBuilder, Delegate};
 use detectviz_extensions::Extensions;
 use detectviz_server::admission::AdmissionChain;
@@ -130,7 +130,7 @@ pub(super) fn controllers(parts: &Parts, board: &Switchboard, credentials: &Cred
     let upkeep = Upkeep {
         service_account: wanted.is_on(SERVICE_ACCOUNT),
         root_ca: wanted.is_on(ROOT_CA).then(|| credentials.serving_ca()),
-        trust: Some(credentials.trust.subscribe()),
+        trust: wanted.is_on(TRUST).then(|| credentials.trust.subscribe()),
     };
     let (catalog, metrics, obstacles) = (&parts.catalog, &parts.metrics, board.panel().obstacles());
     detectviz_controlplane::start_controllers(context, &loopback, catalog, obstacles, &upkeep, metrics);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+/// Keeps the ConfigMap `kube-system/extension-apiserver-authentication`; in upstream a part of the API server.
+pub const TRUST: &str = "cluster-authentication-trust-controller";
 /// Keeps the ConfigMap `kube-root-ca.crt` in each namespace.
 pub const ROOT_CA: &str = "root-ca-certificate-publisher-controller";
 /// Keeps the ServiceAccount `default` in each namespace.
 pub const SERVICE_ACCOUNT: &str = "serviceaccount-controller";
 
-const NAMES: [&str; 2] = [ROOT_CA, SERVICE_ACCOUNT];
+const NAMES: [&str; 3] = [TRUST, ROOT_CA, SERVICE_ACCOUNT];
 
 /// The controllers that are on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,17 +43,17 @@ mod tests {
     #[test]
     fn a_name_counts_more_than_the_star() {
         for (text, on) in [
-            ("*", [true, true]),
-            ("", [false, false]),
-            ("serviceaccount-controller", [false, true]),
-            ("*, -root-ca-certificate-publisher-controller", [false, true]),
-            ("-serviceaccount-controller,*", [true, false]),
+            ("*", [true, true, true]),
+            ("", [false, false, false]),
+            ("serviceaccount-controller", [false, false, true]),
+            ("*, -root-ca-certificate-publisher-controller", [true, false, true]),
+            ("-serviceaccount-controller,*", [true, true, false]),
         ] {
             let mut controllers = Controllers::default();
             read(text, &mut controllers).unwrap();
             assert_eq!(NAMES.map(|name| controllers.is_on(name)), on, "{text}");
         }
         let fault = read("*,-garbage", &mut Controllers::default()).unwrap_err();
-        assert!(fault.starts_with("\"-garbage\" is none of *, root-ca"), "{fault}");
+        assert!(fault.starts_with("\"-garbage\" is none of *, cluster-auth"), "{fault}");
     }
 }

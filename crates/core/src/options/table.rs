@@ -101,7 +101,8 @@ pub const TABLE: &[OptionSpec] = &[
         key: "controllers",
         default: "*",
         allowed: "* for all, NAME to turn one on, -NAME to turn one off, joined by commas; names are \
-                  root-ca-certificate-publisher-controller and serviceaccount-controller",
+                  cluster-authentication-trust-controller, root-ca-certificate-publisher-controller and \
+                  serviceaccount-controller",
         help: "which of the controllers run that a server can do without",
         set: |o, text| controllers::read(text, &mut o.controllers),
     },
