@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::policy::{DialPolicy, Refused};
@@ -20,6 +21,9 @@ use crate::target::Address;
 
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
+/// The most lookups of names at once. Each holds a thread until the name servers have answered or the system gives them up,
+/// long after whoever asked; those threads do other work of the server too.
+const MAX_LOOKUPS: usize = 64;
 /// How long an address may take to answer before the next one is tried beside it (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// How long a connection may be silent before the other side is asked for a sign of life, and between such questions.
@@ -75,7 +79,8 @@ pub struct Dialer {
 impl Dialer {
     /// A dialer that gives up after `limit`, name resolution included.
     pub fn new(policy: Arc<DialPolicy>, limit: Duration) -> Self {
-        Self { policy, resolver: Arc::new(SystemResolver), limit }
+        let resolver = Bounded::new(Arc::new(SystemResolver), MAX_LOOKUPS);
+        Self { policy, resolver: Arc::new(resolver), limit }
     }
 
     /// The same dialer with another source of addresses.
@@ -168,6 +173,33 @@ struct SystemResolver;
 impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(lookup_host((host, port)).await?.collect())
+    }
+}
+
+/// Asks for so many names at once and no more, however many have stopped waiting for an answer.
+struct Bounded {
+    source: Arc<dyn Resolve>,
+    places: Arc<Semaphore>,
+}
+
+impl Bounded {
+    fn new(source: Arc<dyn Resolve>, most: usize) -> Self {
+        Self { source, places: Arc::new(Semaphore::new(most)) }
+    }
+}
+
+#[async_trait]
+impl Resolve for Bounded {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        let (source, host) = (Arc::clone(&self.source), host.to_owned());
+        // A task, which ends with the lookup: nothing else knows when its thread is free again.
+        let lookup = tokio::spawn(async move {
+            let found = source.resolve(&host, port).await;
+            drop(place);
+            found
+        });
+        lookup.await.map_err(io::Error::other)?
     }
 }
 

@@ -10,13 +10,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use detectviz_core::options::Network;
 
 /// Where clouds serve a machine its credentials, as far as these lie outside the link-local ranges.
-const METADATA: [IpAddr; 4] = [
+const METADATA: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
@@ -45,6 +47,9 @@ pub enum Refused {
     /// A unix socket that this server listens on.
     #[error("it is this server's own socket")]
     OwnSocket,
+    /// A unix socket outside of the folders where backends may be, wherever links lead.
+    #[error("its file is in no folder of the option aggregator.socket_dirs")]
+    OutsideSocket,
 }
 
 /// What may be dialled. Shared as an `Arc` by everything that dials; the listeners become known only when they
@@ -54,6 +59,8 @@ pub struct DialPolicy {
     listeners: ArcSwap<Vec<SocketAddr>>,
     sockets: ArcSwap<Vec<PathBuf>>,
     denied: ArcSwap<Vec<Network>>,
+    /// Where unix sockets may be; anywhere, as long as nobody said.
+    socket_dirs: ArcSwapOption<Vec<PathBuf>>,
 }
 
 impl DialPolicy {
@@ -76,6 +83,11 @@ impl DialPolicy {
     /// Refuses these networks from now on, and no longer those that it was told before.
     pub fn deny_networks(&self, networks: Vec<Network>) {
         self.denied.store(Arc::new(networks));
+    }
+
+    /// Refuses unix sockets from now on whose files are not in `folders`. A link in one of them leads nowhere else.
+    pub fn confine_sockets(&self, folders: Vec<PathBuf>) {
+        self.socket_dirs.store(Some(Arc::new(folders)));
     }
 
     /// Whether `address` may be dialled. It must be the address that is then dialled, not a name: a name may mean
@@ -107,13 +119,26 @@ impl DialPolicy {
     /// Whether the unix socket at `path` may be dialled.
     ///
     /// # Errors
-    /// [`Refused::OwnSocket`].
+    /// [`Refused::OwnSocket`], [`Refused::OutsideSocket`].
     pub fn check_socket(&self, path: &Path) -> Result<(), Refused> {
         // Files are told apart by what they are: links and mounts give one of them many paths.
         let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
         let is_own = |own: &PathBuf| own == path || file(own).is_some_and(|own| file(path) == Some(own));
-        if self.sockets.load().iter().any(is_own) { Err(Refused::OwnSocket) } else { Ok(()) }
+        if self.sockets.load().iter().any(is_own) {
+            return Err(Refused::OwnSocket);
+        }
+        match &*self.socket_dirs.load() {
+            Some(folders) if !is_within(path, folders) => Err(Refused::OutsideSocket),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether the file at `path` is in one of `folders`, once all links on both ways are followed. One that is not there is
+/// where its name says: connecting to it fails.
+fn is_within(path: &Path, folders: &[PathBuf]) -> bool {
+    let Ok(file) = path.canonicalize() else { return folders.iter().any(|folder| path.starts_with(folder)) };
+    folders.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| file.starts_with(folder))
 }
 
 fn add<T: Clone>(list: &ArcSwap<Vec<T>>, item: T) {
@@ -153,6 +178,10 @@ fn carried(ip: IpAddr) -> Option<Ipv4Addr> {
         [0x2002, high, low, ..] => (u32::from(high) << 16) | u32::from(low),
         // Teredo, RFC 4380: the client's address, inverted.
         [0x2001, 0, ..] => !last,
+        // `::ffff:0:a.b.c.d` of stateless translators, RFC 2765.
+        [0, 0, 0, 0, 0xffff, 0, ..] => last,
+        // ISATAP, RFC 5214: below any prefix.
+        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => last,
         _ => return None,
     };
     Some(Ipv4Addr::from_bits(carried))

@@ -46,6 +46,7 @@ impl Runner {
         let policy = DialPolicy::new();
         policy.deny_listener(setup.listener);
         policy.deny_networks(setup.options.egress.deny.clone());
+        policy.confine_sockets(setup.options.aggregator.socket_dirs.clone());
         let dialer = Dialer::new(Arc::new(policy), TransportOptions::default().connect_timeout);
         let told = self.backend_metrics.get_or_init(|| BackendMetrics::register(&setup.metrics));
         Shared {

@@ -147,6 +147,43 @@ async fn another_address_is_tried_when_one_refuses_or_is_silent() {
     assert!(matches!(error, DialError::Connect { .. }), "{error:?}");
 }
 
+/// A name server that answers once it is told to, and counts who asks.
+#[derive(Default)]
+struct Slow(std::sync::atomic::AtomicUsize, tokio::sync::Notify);
+
+#[async_trait]
+impl Resolve for Slow {
+    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.1.notified().await;
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn lookups_that_nobody_waits_for_are_still_counted() {
+    let slow = Arc::new(Slow::default());
+    let asked = || slow.0.load(std::sync::atomic::Ordering::SeqCst);
+    let dialer = Dialer::new(Arc::new(DialPolicy::new()), Duration::from_millis(1));
+    let dialer = dialer.with_resolver(Arc::new(Bounded::new(slow.clone(), 3)));
+    for _ in 0..10 {
+        let error = dialer.connect("backend.test", 1).await.unwrap_err();
+        assert!(matches!(error, DialError::Timeout { .. }), "{error:?}");
+    }
+    assert_eq!(asked(), 3);
+    slow.1.notify_one();
+    let patient = dialer.within(LIMIT);
+    let error = patient.connect("backend.test", 1);
+    let others = async {
+        while asked() < 4 {
+            tokio::task::yield_now().await;
+        }
+        slow.1.notify_waiters();
+    };
+    let (error, ()) = tokio::join!(error, others);
+    assert!(matches!(error.unwrap_err(), DialError::Resolve { .. }));
+}
+
 #[test]
 fn the_families_take_turns() {
     let read = |text: &str| -> Vec<SocketAddr> {

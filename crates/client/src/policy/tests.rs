@@ -11,7 +11,7 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn what_can_never_be_a_backend_is_refused() {
     let policy = DialPolicy::new();
-    let cases: [Case; 18] = [
+    let cases: [Case; 20] = [
         ("0.0.0.0:80", Refused::Unspecified),
         ("0.1.2.3:80", Refused::Unspecified),
         ("[::]:80", Refused::Unspecified),
@@ -24,6 +24,8 @@ fn what_can_never_be_a_backend_is_refused() {
         ("[febf::1]:80", Refused::LinkLocal),
         ("[fd00:ec2::254]:80", Refused::Metadata),
         ("[fd20:ce::254]:80", Refused::Metadata),
+        ("[fd00:ec2::23]:80", Refused::Metadata),
+        ("192.0.0.192:80", Refused::Metadata),
         ("168.63.129.16:80", Refused::Metadata),
         ("100.100.100.200:80", Refused::Metadata),
         ("224.0.0.1:80", Refused::Multicast),
@@ -122,6 +124,32 @@ fn our_own_socket_is_refused_under_every_path() {
     assert_eq!(policy.check_socket(&other), Ok(()));
 }
 
+#[test]
+fn no_link_leads_out_of_the_folders_of_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let [inside, outside, alias] = ["inside", "outside", "alias"].map(|name| folder.path().join(name));
+    for made in [&inside, &outside] {
+        std::fs::create_dir(made).unwrap();
+    }
+    let [good, secret] = [inside.join("good"), outside.join("secret")];
+    let _sockets = [&good, &secret].map(|path| std::os::unix::net::UnixListener::bind(path).unwrap());
+    let links = [inside.join("file"), inside.join("folder")];
+    std::os::unix::fs::symlink(&secret, &links[0]).unwrap();
+    std::os::unix::fs::symlink(&outside, &links[1]).unwrap();
+    // The folder itself may be named by a link, as /var/run is.
+    std::os::unix::fs::symlink(&inside, &alias).unwrap();
+    let policy = DialPolicy::new();
+    policy.confine_sockets(vec![alias.clone()]);
+    for path in [&good, &alias.join("good")] {
+        assert_eq!(policy.check_socket(path), Ok(()), "{}", path.display());
+    }
+    for path in [&secret, &links[0], &links[1].join("secret"), &alias.join("folder/secret")] {
+        assert_eq!(policy.check_socket(path), Err(Refused::OutsideSocket), "{}", path.display());
+    }
+    policy.confine_sockets(Vec::new());
+    assert_eq!(policy.check_socket(&good), Err(Refused::OutsideSocket), "no folder is none");
+}
+
 /// Every way in which an IPv6 address can carry an IPv4 address.
 fn disguises(v4: Ipv4Addr) -> Vec<Ipv6Addr> {
     let [a, b, c, d] = v4.octets().map(u16::from);
@@ -133,6 +161,9 @@ fn disguises(v4: Ipv4Addr) -> Vec<Ipv6Addr> {
         Ipv6Addr::new(0x2002, high, low, 1, 2, 3, 4, 5),
         Ipv6Addr::new(0x2001, 0, 1, 2, 3, 4, !high, !low),
         Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+        Ipv6Addr::new(0xfd00, 1, 2, 3, 0, 0x5efe, high, low),
+        Ipv6Addr::new(0xfd00, 1, 2, 3, 0x200, 0x5efe, high, low),
     ]
 }
 

@@ -11,6 +11,10 @@ use rustls::{AlertDescription, CertificateError, Error};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// The most names of a certificate that are told, and the most characters of one.
+const MAX_NAMES: usize = 8;
+const MAX_NAME: usize = 128;
+
 /// The same error, said in such a way that a condition can carry it.
 pub(crate) fn explain(error: io::Error) -> io::Error {
     let said = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()).and_then(text);
@@ -44,8 +48,7 @@ fn certificate(error: &CertificateError) -> Option<String> {
         }
         NotValidYet => "is not valid yet".to_owned(),
         NotValidForNameContext { expected, presented } => {
-            let presented = if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
-            format!("is not for {:?} but for {presented}", expected.to_str())
+            format!("is not for {:?} but for {}", expected.to_str(), names(presented))
         }
         NotValidForName => "is for another name".to_owned(),
         UnknownIssuer => "is signed by none of the CAs that may sign it (UnknownIssuer)".to_owned(),
@@ -53,6 +56,18 @@ fn certificate(error: &CertificateError) -> Option<String> {
         _ => return None,
     };
     Some(format!("the backend's certificate {said}"))
+}
+
+/// The names in a certificate, which its owner chose: so many, so much of each, and nothing that acts on a log or a terminal.
+fn names(presented: &[String]) -> String {
+    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let name = |name: &String| name.chars().take(MAX_NAME).map(plain).collect::<String>();
+    let told: Vec<_> = presented.iter().take(MAX_NAMES).map(name).collect();
+    match presented.len().saturating_sub(MAX_NAMES) {
+        0 if told.is_empty() => "no name".to_owned(),
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
 }
 
 fn date(time: &UnixTime) -> String {

@@ -38,6 +38,8 @@ pub(super) struct Http1 {
     doubt: Arc<AtomicBool>,
     pub(super) born: Instant,
     pub(super) idle_since: Instant,
+    /// Whether the last answer had no body: a backend that sends one all the same may do so late.
+    bodiless: bool,
     place: Place,
 }
 
@@ -51,7 +53,7 @@ impl Http1 {
         builder.max_buf_size(MAX_BUFFER);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         let now = Instant::now();
-        Ok(Box::new(Self { sender, driver, doubt, born: now, idle_since: now, place }))
+        Ok(Box::new(Self { sender, driver, doubt, born: now, idle_since: now, bodiless: false, place }))
     }
 
     /// Gives up the connection for its place.
@@ -64,10 +66,10 @@ impl Http1 {
         self.sender.is_closed() || self.drive(&mut unheard()).is_ready()
     }
 
-    /// Asks the system whether the other side hung up, when that is likely or would cost much. The answer is found when
-    /// the connection is driven next, before the request is taken.
+    /// Asks the system whether the other side hung up, or said what nobody asked for, when that is likely or would cost
+    /// much. The answer is found when the connection is driven next, before the request is taken.
     pub(super) fn be_careful(&self, costly: bool) {
-        if costly || self.idle_since.elapsed() > FRESH {
+        if costly || self.bodiless || self.idle_since.elapsed() > FRESH {
             self.doubt.store(true, Ordering::Relaxed);
         }
     }
@@ -91,6 +93,7 @@ impl Http1 {
 
     /// Sends a request without a body.
     async fn ask(mut self: Box<Self>, request: Request, pool: Weak<Pool>) -> Result<Response, Lost> {
+        self.bodiless = false;
         // Only driving the connection can bring the answer, and the coming poll does so: nobody needs to be woken for it.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         let mut connection = Some(self);
@@ -107,7 +110,8 @@ impl Http1 {
             connection = None;
         }
         if incoming.is_end_stream() {
-            if let Some(connection) = connection {
+            if let Some(mut connection) = connection {
+                connection.bodiless = true;
                 connection.recycle(&pool);
             }
             return Ok(Response::from_parts(head, Body::empty()));
@@ -117,6 +121,8 @@ impl Http1 {
 
     /// Sends a request with a body, which a task does.
     async fn upload(mut self: Box<Self>, request: Request, pool: Weak<Pool>) -> Result<Response, Lost> {
+        // Whether the answer has one is not known where the connection is given back.
+        self.bodiless = true;
         let answer = self.sender.try_send_request(request);
         let (read, over) = oneshot::channel();
         tokio::spawn(self.drive_until_ready(over, pool));

@@ -3,6 +3,7 @@
 //!
 //! What others wrote there stays, as upstream: several servers may speak for users, and of a CA that is replaced both
 //! halves are trusted until the old one ends. Delete the ConfigMap to drop what is no longer trusted before its time.
+//! Other than upstream, the names of identity headers are this server's alone.
 
 use detectviz_api::{Reason, Status};
 use detectviz_core::informer::{Informer, Objects};
@@ -21,6 +22,15 @@ const NAME: &str = "extension-apiserver-authentication";
 const COLLECTION: &str = "/api/v1/namespaces/kube-system/configmaps";
 /// How often certificates that ended are looked for.
 const RECHECK: Duration = Duration::from_hours(1);
+
+/// The headers by which this server says for whom it speaks. Never merged: extension API servers believe the first one
+/// that a request has, and of another name than these nobody removes from a request what its sender wrote there.
+const IDENTITY_HEADERS: [(&str, &str); 4] = [
+    ("requestheader-username-headers", "X-Remote-User"),
+    ("requestheader-uid-headers", "X-Remote-Uid"),
+    ("requestheader-group-headers", "X-Remote-Group"),
+    ("requestheader-extra-headers-prefix", "X-Remote-Extra-"),
+];
 
 /// What extension API servers must know of this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,15 +54,11 @@ impl ExtensionTrust {
         {
             data.insert(key.to_owned(), merged_bundle(text(key), ours, now).into());
         }
-        let names: Vec<&str> = self.front_proxy_names.iter().map(String::as_str).collect();
-        for (key, ours) in [
-            ("requestheader-allowed-names", names.as_slice()),
-            ("requestheader-username-headers", &["X-Remote-User"]),
-            ("requestheader-uid-headers", &["X-Remote-Uid"]),
-            ("requestheader-group-headers", &["X-Remote-Group"]),
-            ("requestheader-extra-headers-prefix", &["X-Remote-Extra-"]),
-        ] {
-            data.insert(key.to_owned(), merged_list(text(key), ours).into());
+        let names = "requestheader-allowed-names";
+        let ours: Vec<&str> = self.front_proxy_names.iter().map(String::as_str).collect();
+        data.insert(names.to_owned(), merged_list(text(names), &ours).into());
+        for (key, header) in IDENTITY_HEADERS {
+            data.insert(key.to_owned(), json!([header]).to_string().into());
         }
         data.into()
     }
@@ -159,6 +165,21 @@ mod tests {
         {
             assert_eq!(merged_list(there, &["a"]), expected, "{there}");
         }
+    }
+
+    #[test]
+    fn no_header_is_believed_that_a_client_could_send() {
+        let poisoned = json!({
+            "requestheader-username-headers": r#"["X-Evil","X-Remote-User"]"#,
+            "requestheader-group-headers": r#"["X-Evil-Group"]"#,
+            "requestheader-extra-headers-prefix": r#"["X-"]"#,
+        });
+        let mut object = json!({"data": poisoned});
+        assert!(trust("one").restore(&mut object));
+        let told = object["data"].to_string();
+        assert!(!told.contains("Evil") && !told.contains(r#"\"X-\""#), "{told}");
+        assert_eq!(object["data"]["requestheader-username-headers"], r#"["X-Remote-User"]"#);
+        assert!(!trust("one").restore(&mut object), "nothing is left to do");
     }
 
     #[tokio::test]

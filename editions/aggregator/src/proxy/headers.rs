@@ -31,8 +31,9 @@ const AGGREGATOR_USER: &str = "system:kube-aggregator";
 const HOP_BY_HOP: [&str; 8] =
     ["connection", "http2-settings", "keep-alive", "proxy-", "te", "trailer", "transfer-encoding", "upgrade"];
 /// What is between the client and us: credentials, whom the caller is or wants to be, what only a proxy can know, and the
-/// trace, which goes on under a name of ours.
-const PRIVATE: [&str; 11] = [
+/// trace, which goes on under a name of ours. And what some servers execute in place of the method or path that stand in
+/// the request, which are what was authorized.
+const PRIVATE: [&str; 17] = [
     "x-remote-",
     "traceparent",
     "tracestate",
@@ -44,11 +45,18 @@ const PRIVATE: [&str; 11] = [
     "x-forwarded-",
     "x-real-ip",
     "detectviz-hop",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 /// What a browser takes for the word of all that is served at our address, as the beginning of names: cookies and
-/// logins, where else and how to connect, what to forget, where to go, and who else may read.
-const OUR_ORIGINS: [&str; 13] = [
+/// logins, where else and how to connect, what to forget, where to go, and who else may read. And what a proxy in front of
+/// this server takes for orders: to answer with a file or a place of its own, or to keep the answer.
+const OUR_ORIGINS: [&str; 24] = [
     "set-cookie",
     "set-cookie2",
     "www-authenticate",
@@ -62,10 +70,21 @@ const OUR_ORIGINS: [&str; 13] = [
     "service-worker-allowed",
     "report-to",
     "nel",
+    "reporting-endpoints",
+    "expect-ct",
+    "accept-ch",
+    "critical-ch",
+    "set-login",
+    "use-as-dictionary",
+    "x-accel-redirect",
+    "x-accel-expires",
+    "x-sendfile",
+    "x-lighttpd-send-file",
+    "x-reproxy-url",
 ];
 
-/// The media types whose documents a browser runs.
-const PAGES: [&str; 5] = ["text/html", "application/xhtml", "image/svg", "text/xml", "application/xml"];
+/// What is in the media types whose documents a browser runs, or that may hold such documents.
+const PAGES: [&str; 5] = ["html", "multipart", "svg", "xml", "xsl"];
 
 /// Makes a client's headers those that the backend named `host` gets; `hop` is this server.
 ///
@@ -104,17 +123,30 @@ pub(crate) fn set_aggregator_identity(headers: &mut HeaderMap) {
 /// Removes from an answer what is for one connection only, and what would act on our origin: a backend speaks for its
 /// group-version alone.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
+    // Where both were sent the chunks counted (RFC 9112 section 6.3), and they are read by now.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers, |name| is_one_of(name, &HOP_BY_HOP) || is_one_of(name, &OUR_ORIGINS));
 }
 
 /// Lets a page that a backend sends act as nobody's: it stands at our address, and was not written by us.
 pub(super) fn confine_pages(headers: &mut HeaderMap) {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let begins =
-        |page: &&str| kind.get(..page.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(page.as_bytes()));
-    if PAGES.iter().any(begins) {
+    // Of several types a browser believes the last one that it knows.
+    if headers.get_all(header::CONTENT_TYPE).into_iter().any(may_be_a_page) {
         headers.append(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
+}
+
+fn may_be_a_page(kind: &HeaderValue) -> bool {
+    // What nearly every answer is.
+    if kind == "application/json" {
+        return false;
+    }
+    let has = |word: &&str| {
+        kind.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    PAGES.iter().any(has)
 }
 
 /// Removes what `unwanted` says and whatever `Connection` names. Trailers that may travel stay announced.

@@ -104,6 +104,17 @@ mod tests {
             "Access-Control-Allow-Origin",
             "Access-Control-Allow-Credentials",
             "Service-Worker-Allowed",
+            "Reporting-Endpoints",
+            "Expect-CT",
+            "Accept-CH",
+            "Set-Login",
+            "Use-As-Dictionary",
+            // What a proxy in front of this server would take for its own server's word.
+            "X-Accel-Redirect",
+            "X-Accel-Expires",
+            "X-Sendfile",
+            "X-LIGHTTPD-send-file",
+            "X-Reproxy-URL",
         ] {
             for code in [200, 304, 401, 500] {
                 let builder = http::Response::builder().status(code).header(name, "x").header(name, "y");
@@ -120,6 +131,11 @@ mod tests {
         for (kind, confined) in [
             ("text/html; charset=utf-8", true),
             ("Image/SVG+xml", true),
+            ("application/json, text/html", true),
+            ("application/xslt+xml", true),
+            ("application/atom+xml", true),
+            ("multipart/x-mixed-replace; boundary=x", true),
+            ("text/plain; charset=utf-8", false),
             ("application/json", false),
             ("", false),
         ] {
@@ -130,6 +146,22 @@ mod tests {
             let policies = response.headers().get_all("content-security-policy").into_iter();
             assert_eq!(policies.skip(1).any(|policy| policy == "sandbox"), confined, "{kind}");
         }
+    }
+
+    #[test]
+    fn the_last_of_several_types_counts_too() {
+        let builder = http::Response::builder().header("content-type", "application/json");
+        let answer = builder.header("content-type", "text/html").body(Body::full("x")).unwrap();
+        let response = accept("v1.a", answer, &Arc::default(), END).unwrap();
+        assert_eq!(response.headers()["content-security-policy"], "sandbox");
+    }
+
+    #[test]
+    fn a_length_beside_chunks_says_nothing() {
+        let builder = http::Response::builder().header("transfer-encoding", "chunked");
+        let answer = builder.header("content-length", "9").body(Body::stream(Endless(None))).unwrap();
+        let response = accept("v1.a", answer, &Arc::default(), END).unwrap();
+        assert!(response.headers().is_empty(), "{:?}", response.headers());
     }
 
     #[tokio::test]

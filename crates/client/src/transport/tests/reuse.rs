@@ -122,6 +122,44 @@ async fn what_comes_behind_an_answer_is_nobodys_answer() {
 }
 
 #[tokio::test]
+async fn what_comes_late_behind_an_answer_without_a_body_is_nobodys_answer() {
+    // A body that must not be there: some servers send one to HEAD, and with 204 or 304.
+    let cases = [
+        (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        (Method::GET, "HTTP/1.1 304 Not Modified\r\n\r\n"),
+        (Method::DELETE, "HTTP/1.1 204 No Content\r\n\r\n"),
+    ];
+    for (method, head) in cases {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ((go, gone), (wrote, written)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+        let backend = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let mut piece = [0; 1024];
+            let (mut first, _) = listener.accept().unwrap();
+            assert!(first.read(&mut piece).unwrap() > 0);
+            first.write_all(head.as_bytes()).unwrap();
+            gone.recv().unwrap();
+            first.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
+            wrote.send(()).unwrap();
+            let (mut second, _) = listener.accept().unwrap();
+            assert!(second.read(&mut piece).unwrap() > 0);
+            second.write_all(OK.as_bytes()).unwrap();
+        });
+        let target = Target { address: Address::tcp("127.0.0.1", port), tls: None };
+        let transport = Transport::new(target, dialer(), &TransportOptions::default()).unwrap();
+        let mut request = get("/");
+        *request.method_mut() = method.clone();
+        text(transport.send(request).await.unwrap()).await;
+        // The runtime, which is this thread, has no chance to hear of what is there.
+        go.send(()).unwrap();
+        written.recv().unwrap();
+        assert_eq!(text(transport.send(get("/")).await.unwrap()).await, "ok", "{method}");
+        backend.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_framed_in_two_ways_is_none() {
     let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!";
     let server = Scripted::start(Box::leak(Box::new([both]))).await;

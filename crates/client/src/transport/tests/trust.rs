@@ -84,6 +84,17 @@ async fn what_is_wrong_with_a_certificate_is_said_for_people() {
     assert!(client.contains("is not one for servers"), "{client}");
 }
 
+#[tokio::test]
+async fn the_names_of_a_certificate_write_no_lines_of_their_own() {
+    let said = said_of(|params| {
+        let name = |number| format!("{number}\u{1b}[2K\nERROR forged").try_into().unwrap();
+        params.subject_alt_names = (0..1000).map(|number| rcgen::SanType::DnsName(name(number))).collect();
+    })
+    .await;
+    assert!(said.contains("is not for \"backend.test\" but for") && said.contains("and 992 more"), "{said}");
+    assert!(said.len() < 2000 && !said.contains(char::is_control), "{said:?}");
+}
+
 /// A server with a certificate that it signed itself and that calls itself a CA, and the certificate in PEM.
 async fn self_signed(change: fn(&mut CertificateParams)) -> (Server, TlsOptions) {
     let key = KeyPair::generate().unwrap();

@@ -63,6 +63,8 @@ fn nothing_that_a_client_says_about_itself_travels() {
         "X-Forwarded-For",
         "X_Forwarded_Host",
         "X-Real-IP",
+        "X-HTTP-Method-Override",
+        "X_Original_URL",
         "Connection",
         "Keep-Alive",
         "Proxy-Authorization",
