@@ -1,14 +1,16 @@
 //! A name is resolved once, and exactly the addresses that the policy passed are dialled; asking for the name a
 //! second time could give another answer (DNS rebinding).
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use futures_util::stream::FuturesUnordered;
 use rustix::net::sockopt;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -176,30 +178,54 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// Asks for so many names at once and no more, however many have stopped waiting for an answer.
+/// Asks for each name once at a time, and for so many at once and no more, however many have stopped waiting for an answer.
 struct Bounded {
     source: Arc<dyn Resolve>,
     places: Arc<Semaphore>,
+    under_way: Arc<UnderWay>,
+}
+
+type UnderWay = Mutex<HashMap<(String, u16), Shared<BoxFuture<'static, Found>>>>;
+type Found = Result<Vec<SocketAddr>, Arc<io::Error>>;
+
+/// A name that is asked for, until it is dropped.
+struct Asking(Arc<UnderWay>, (String, u16));
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 impl Bounded {
     fn new(source: Arc<dyn Resolve>, most: usize) -> Self {
-        Self { source, places: Arc::new(Semaphore::new(most)) }
+        Self { source, places: Arc::new(Semaphore::new(most)), under_way: Arc::default() }
+    }
+
+    /// A task, which ends with the lookup: nothing else knows when its thread is free again.
+    fn ask(&self, key: (String, u16)) -> Shared<BoxFuture<'static, Found>> {
+        let (source, places) = (Arc::clone(&self.source), Arc::clone(&self.places));
+        let asking = Asking(Arc::clone(&self.under_way), key);
+        let lookup = tokio::spawn(async move {
+            let _place = places.acquire_owned().await.map_err(io::Error::other)?;
+            let (host, port) = &asking.1;
+            Ok(source.resolve(host, *port).await?)
+        });
+        async move { lookup.await.unwrap_or_else(|why| Err(Arc::new(io::Error::other(why)))) }
+            .boxed()
+            .shared()
     }
 }
 
 #[async_trait]
 impl Resolve for Bounded {
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
-        let (source, host) = (Arc::clone(&self.source), host.to_owned());
-        // A task, which ends with the lookup: nothing else knows when its thread is free again.
-        let lookup = tokio::spawn(async move {
-            let found = source.resolve(&host, port).await;
-            drop(place);
-            found
-        });
-        lookup.await.map_err(io::Error::other)?
+        let key = (host.to_owned(), port);
+        let found = {
+            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.entry(key.clone()).or_insert_with(|| self.ask(key)).clone()
+        };
+        found.await.map_err(|why| io::Error::new(why.kind(), why))
     }
 }
 

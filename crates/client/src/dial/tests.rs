@@ -147,15 +147,16 @@ async fn another_address_is_tried_when_one_refuses_or_is_silent() {
     assert!(matches!(error, DialError::Connect { .. }), "{error:?}");
 }
 
-/// A name server that answers once it is told to, and counts who asks.
+/// A name server that answers once it is told to, and counts who asks and whom it answered.
 #[derive(Default)]
-struct Slow(std::sync::atomic::AtomicUsize, tokio::sync::Notify);
+struct Slow(std::sync::atomic::AtomicUsize, tokio::sync::Notify, std::sync::atomic::AtomicUsize);
 
 #[async_trait]
 impl Resolve for Slow {
     async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.1.notified().await;
+        self.2.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Ok(Vec::new())
     }
 }
@@ -166,21 +167,28 @@ async fn lookups_that_nobody_waits_for_are_still_counted() {
     let asked = || slow.0.load(std::sync::atomic::Ordering::SeqCst);
     let dialer = Dialer::new(Arc::new(DialPolicy::new()), Duration::from_millis(1));
     let dialer = dialer.with_resolver(Arc::new(Bounded::new(slow.clone(), 3)));
-    for _ in 0..10 {
-        let error = dialer.connect("backend.test", 1).await.unwrap_err();
+    let times_out = async |host: &str| {
+        let error = dialer.connect(host, 1).await.unwrap_err();
         assert!(matches!(error, DialError::Timeout { .. }), "{error:?}");
+    };
+    for _ in 0..5 {
+        times_out("one.test").await;
+    }
+    assert_eq!(asked(), 1, "each name is asked for once at a time");
+    for number in 0..5 {
+        times_out(&format!("{number}.test")).await;
     }
     assert_eq!(asked(), 3);
-    slow.1.notify_one();
+    // As soon as they are over there are places again.
     let patient = dialer.within(LIMIT);
-    let error = patient.connect("backend.test", 1);
-    let others = async {
-        while asked() < 4 {
+    let found = patient.connect("another.test", 1);
+    let over = async {
+        while slow.2.load(std::sync::atomic::Ordering::SeqCst) < 7 {
+            slow.1.notify_waiters();
             tokio::task::yield_now().await;
         }
-        slow.1.notify_waiters();
     };
-    let (error, ()) = tokio::join!(error, others);
+    let (error, ()) = tokio::join!(found, over);
     assert!(matches!(error.unwrap_err(), DialError::Resolve { .. }));
 }
 

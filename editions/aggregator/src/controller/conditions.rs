@@ -24,7 +24,7 @@ const REFILL: Duration = Duration::from_secs(5);
 /// The conditions' types.
 const AVAILABLE: &str = "Available";
 const POLICY: &str = "PolicyAccepted";
-/// The most characters of a message about a policy.
+/// The most characters of a message.
 const MAX_MESSAGE: usize = 4096;
 
 /// Reads and writes the conditions of APIServices.
@@ -39,7 +39,7 @@ pub(super) struct Conditions {
 pub(super) fn available(outcome: Result<(), &Unavailable>) -> Condition {
     match outcome {
         Ok(()) => Condition::new(AVAILABLE, true, "Passed", "all checks passed"),
-        Err(why) => Condition::new(AVAILABLE, false, why.reason(), why.to_string()),
+        Err(why) => Condition::new(AVAILABLE, false, why.reason(), bounded(&why.to_string())),
     }
 }
 
@@ -51,7 +51,11 @@ pub(super) fn policy(faults: &[Fault]) -> Condition {
     }
     let told: Vec<_> = faults.iter().map(Fault::to_string).collect();
     let message = format!("the default holds instead of {}", told.join("; "));
-    Condition::new(POLICY, false, "InvalidAnnotations", message.chars().take(MAX_MESSAGE).collect::<String>())
+    Condition::new(POLICY, false, "InvalidAnnotations", bounded(&message))
+}
+
+fn bounded(message: &str) -> String {
+    message.chars().take(MAX_MESSAGE).collect()
 }
 
 /// What is to be said of one APIService, and how often that may be: a backend that comes and goes is told of at once the
@@ -184,6 +188,8 @@ mod tests {
         let failed = available(Err(&why));
         assert_eq!((failed.status, failed.reason.as_str()), (Some(false), "FailedDiscoveryCheck"));
         assert_eq!(failed.message, "failing or missing response from https://a:1/apis/g/v1: no answer");
+        let why = Unavailable::Targets { why: "x".repeat(1 << 20) };
+        assert_eq!(available(Err(&why)).message.len(), MAX_MESSAGE, "an object has so much room and no more");
     }
 
     #[test]
