@@ -165,7 +165,7 @@ fn unknown(name: &str) -> String {
     let is_short = name.len() <= MAX_SHOWN;
     match is_short.then(|| nearest(name, names.iter().copied())).flatten() {
         Some(near) => format!("means nothing; did you mean {near:?}?"),
-        None => format!("means nothing; behind {PREFIX:?} there may be {}", names.join(", ")),
+        None => format!("means nothing; known are {}", names.join(", ")),
     }
 }
 
@@ -249,10 +249,7 @@ mod tests {
             "\"aggregator.detectviz.io/timeout-seconds\": \"5s\" must be a whole number from 1 to 3600"
         ));
         assert!(told.contains("max-stream\": means nothing; did you mean \"max-streams\"?"), "{told}");
-        assert!(
-            told.contains("x\": means nothing; behind \"aggregator.detectviz.io/\" there may be connect-"),
-            "{told}"
-        );
+        assert!(told.contains("x\": means nothing; known are connect-timeout-seconds, "), "{told}");
         assert!(
             told.contains("requests-per-second\": \"+1\" must be a whole number from 1 to 1000000"),
             "{told}"
