@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::toggles::nearest;
+
 /// What annotations of this purpose begin with.
 pub const PREFIX: &str = "aggregator.detectviz.io/";
 /// Annotations with the prefix that say something else.
@@ -146,7 +148,7 @@ impl BackendPolicy {
             let Some(name) = annotation.strip_prefix(PREFIX).filter(|name| !OTHERS.contains(name)) else {
                 continue;
             };
-            let found = SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(unknown);
+            let found = SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| unknown(name));
             match found.and_then(|setting| Ok((setting, number(value, &setting.allowed)?))) {
                 Ok((setting, value)) => (setting.set)(&mut policy, value),
                 Err(why) => faults.push(Fault { annotation: shown(annotation), why }),
@@ -157,9 +159,14 @@ impl BackendPolicy {
     }
 }
 
-fn unknown() -> String {
+fn unknown(name: &str) -> String {
     let names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).chain(OTHERS).collect();
-    format!("means nothing; behind {PREFIX:?} there may be {}", names.join(", "))
+    // The distance is quadratic: what is much longer than any name is near to none.
+    let is_short = name.len() <= MAX_SHOWN;
+    match is_short.then(|| nearest(name, names.iter().copied())).flatten() {
+        Some(near) => format!("means nothing; did you mean {near:?}?"),
+        None => format!("means nothing; known are {}", names.join(", ")),
+    }
 }
 
 fn number(value: &Value, allowed: &RangeInclusive<u32>) -> Result<u32, String> {
@@ -233,16 +240,16 @@ mod tests {
             "aggregator.detectviz.io/max-stream": "1",
             "aggregator.detectviz.io/max-streams": "7",
             "aggregator.detectviz.io/requests-per-second": "+1",
+            "aggregator.detectviz.io/x": "1",
         }));
         assert_eq!(policy, BackendPolicy { max_streams: 7, ..BackendPolicy::default() });
-        assert_eq!(faults.len(), 3);
+        assert_eq!(faults.len(), 4);
         let told = faults.join("\n");
         assert!(told.contains(
             "\"aggregator.detectviz.io/timeout-seconds\": \"5s\" must be a whole number from 1 to 3600"
         ));
-        assert!(told.contains(
-            "max-stream\": means nothing; behind \"aggregator.detectviz.io/\" there may be connect-"
-        ));
+        assert!(told.contains("max-stream\": means nothing; did you mean \"max-streams\"?"), "{told}");
+        assert!(told.contains("x\": means nothing; known are connect-timeout-seconds, "), "{told}");
         assert!(
             told.contains("requests-per-second\": \"+1\" must be a whole number from 1 to 1000000"),
             "{told}"

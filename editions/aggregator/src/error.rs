@@ -23,7 +23,10 @@ pub(crate) enum Unavailable {
     #[error("service {name:?} has the unsupported type {kind:?}")]
     ServiceType { name: String, kind: String },
     /// Nothing says what is behind the service.
-    #[error("cannot find endpointslices for service/{name} in {namespace:?}")]
+    #[error(
+        "cannot find endpointslices for service/{name} in {namespace:?}: there must be one with the label \
+             kubernetes.io/service-name={name}, or Endpoints called {name}"
+    )]
     EndpointsNotFound { namespace: String, name: String },
     /// Nothing that is ready is behind the service.
     #[error("endpointslices for service/{name} in {namespace:?} have no addresses with port name {port:?}")]

@@ -98,7 +98,7 @@ fn a_serving_certificate_is_replaced_under_load() {
     let (_, other_key) = authority.server(NAME);
     let good_key = std::fs::read_to_string(&given.key).unwrap();
     replace(&given.key, &other_key);
-    await_remark(&client, "serving certificate", "given.key");
+    await_remark(&client, "serving certificate", "given.key: the key is another certificate's");
     assert_eq!(shown(&client), current);
     assert_eq!(sample(&client, "apiserver_last_reload_successful{subject=\"serving certificate\"}"), Some(0));
     replace(&given.key, &good_key);
@@ -222,7 +222,7 @@ fn a_certificate_that_ends_soon_is_warned_of() {
     let server = given.start(builder);
     server.await_log("ends in less than 30 days");
     let admin = server.admin();
-    await_remark(&admin, "certificate tls.cert_file", "less than 30 days");
+    await_remark(&admin, "certificate tls.cert_file", "Z, in less than 30 days");
     given.serve_by(&authority);
     await_no_remark(&admin, "certificate tls.cert_file");
 }

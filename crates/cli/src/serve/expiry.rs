@@ -1,5 +1,6 @@
 //! When certificates end: a number for whoever watches numbers, and a warning in time for whoever reads logs.
 
+use detectviz_api::timestamp::{from_unix, seconds};
 use detectviz_core::health::Remarks;
 use detectviz_core::metrics::Metrics;
 use detectviz_server::pki::not_after;
@@ -48,9 +49,10 @@ impl Expiries {
         let warn_at = SystemTime::now() + WARNING;
         let warn_at = warn_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let soon = u64::try_from(end).is_ok_and(|end| end < warn_at);
-        let remark = soon.then(|| format!("it ends at {end} s after 1970-01-01, in less than 30 days"));
+        let date = from_unix(end, 0).map_or_else(|| format!("{end} s after 1970"), seconds);
+        let remark = soon.then(|| format!("it ends at {date}, in less than 30 days"));
         if self.remarks.set(&format!("certificate {name}"), remark) && soon {
-            tracing::warn!(certificate = name, ends_at = end, "a certificate ends in less than 30 days");
+            tracing::warn!(certificate = name, ends_at = date, "a certificate ends in less than 30 days");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 
 use rustls::CertificateError::{
-    Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName, NotValidForNameContext,
-    NotValidYet, NotValidYetContext, UnknownIssuer,
+    BadSignature, Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
+    NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
 };
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
@@ -52,6 +52,10 @@ fn certificate(error: &CertificateError) -> Option<String> {
         }
         NotValidForName => "is for another name".to_owned(),
         UnknownIssuer => "is signed by none of the CAs that may sign it (UnknownIssuer)".to_owned(),
+        // A CA that was made anew keeps its name and has another key.
+        BadSignature => "is signed by a CA that is called as one that may sign it, but has another key: the CA bundle may \
+                         be older than the certificate (BadSignature)"
+            .to_owned(),
         InvalidPurpose | InvalidPurposeContext { .. } => "is not one for servers".to_owned(),
         _ => return None,
     };
@@ -59,9 +63,14 @@ fn certificate(error: &CertificateError) -> Option<String> {
 }
 
 /// The names in a certificate, which its owner chose: so many, so much of each, and nothing that acts on a log or a terminal.
+/// They come as `DnsName("a.example.com")`, and are told without what kind of name each is.
 fn names(presented: &[String]) -> String {
     let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-    let name = |name: &String| name.chars().take(MAX_NAME).map(plain).collect::<String>();
+    let bare = |name: &str| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+        inner.trim_matches('"').chars().take(MAX_NAME).map(plain).collect::<String>()
+    };
+    let name = |name: &String| format!("\"{}\"", bare(name));
     let told: Vec<_> = presented.iter().take(MAX_NAMES).map(name).collect();
     match presented.len().saturating_sub(MAX_NAMES) {
         0 if told.is_empty() => "no name".to_owned(),

@@ -29,14 +29,14 @@ pub enum TlsError {
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read, or is no PEM.
-    #[error("read {what} {}: {source}", file.display())]
+    #[error("read {what} {}: {why}", file.display())]
     Read {
         /// What is in the file.
         what: &'static str,
         /// The file.
         file: PathBuf,
         /// Why not.
-        source: pem::Error,
+        why: pem::Error,
     },
     /// It holds something else.
     #[error("{} must hold {expected} in PEM", file.display())]
@@ -47,15 +47,25 @@ pub enum FileError {
         expected: &'static str,
     },
     /// The key does not fit the certificate, or cannot be used.
-    #[error("use {} with the key {}: {source}", certificate.display(), key.display())]
+    #[error("use {} with the key {}: {}", certificate.display(), key.display(), unfit(why))]
     Unfit {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
         /// Why not.
-        source: rustls::Error,
+        why: rustls::Error,
     },
+}
+
+fn unfit(why: &rustls::Error) -> String {
+    match why {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key is another certificate's; while both are being replaced, this ends with the second"
+                .to_owned()
+        }
+        why => why.to_string(),
+    }
 }
 
 /// A certificate, what stands between it and its CA, and its key.
@@ -73,13 +83,13 @@ impl PemPair {
     /// When a file cannot be read, or the key does not fit.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, FileError> {
         let chain = read_certificates(certificate, "the certificate")?;
-        let read = |source| FileError::Read { what: "the key", file: key.to_owned(), source };
+        let read = |why| FileError::Read { what: "the key", file: key.to_owned(), why };
         let pair = Self { chain, key: PrivateKeyDer::from_pem_file(key).map_err(read)? };
         let fits = certified(pair.copy(), &rustls::crypto::aws_lc_rs::default_provider());
-        fits.map_err(|source| FileError::Unfit {
+        fits.map_err(|why| FileError::Unfit {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            source,
+            why,
         })?;
         Ok(pair)
     }
@@ -104,7 +114,7 @@ pub fn read_client_cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, File
 }
 
 fn read_certificates(file: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let read = |source| FileError::Read { what, file: file.to_owned(), source };
+    let read = |why| FileError::Read { what, file: file.to_owned(), why };
     let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     let found: Vec<_> = found.map_err(read)?;
     match found.is_empty() {

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use detectviz_api::{GroupVersion, meta, names};
+use detectviz_client::Address;
 use detectviz_core::BackendPolicy;
 use detectviz_core::backend_policy::Fault;
 use detectviz_core::informer::Objects;
@@ -21,6 +22,9 @@ use crate::error::Unavailable;
 
 /// The port of a service that names none.
 const DEFAULT_PORT: i64 = 443;
+/// What an APIService must say whose backend is reached over TLS.
+const NO_TRUST: &str = "spec.caBundle is missing: it must hold the CA of the backend's certificate, unless \
+                        spec.insecureSkipTLSVerify is true; the system's CAs are not used";
 
 /// One remote APIService.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +98,10 @@ fn endpoint(api_service: &Value, reference: &Reference, by: &Surroundings) -> Re
         url: endpoint.url(),
         why: format!("read spec.caBundle: {why}"),
     })?;
+    let is_checked = endpoint.ca_bundle.is_some() || endpoint.insecure;
+    if !is_checked && endpoint.addresses.iter().any(|address| matches!(address, Address::Tcp { .. })) {
+        return Err(Unavailable::Backend { url: endpoint.url(), why: NO_TRUST.to_owned() });
+    }
     Ok(endpoint)
 }
 
@@ -155,6 +163,15 @@ mod tests {
             "ServicePortError"
         );
         assert_eq!(reason(|o| o["spec"]["caBundle"] = "%".into()).unwrap_err().0, "FailedDiscoveryCheck");
+        let (_, untrusted) = reason(|o| o["spec"]["caBundle"] = Value::Null).unwrap_err();
+        assert!(untrusted.contains("spec.caBundle is missing"), "{untrusted}");
+        assert!(
+            reason(|o| o["spec"] = json!({
+                "group": "example.io", "version": "v1", "insecureSkipTLSVerify": true,
+                "service": {"namespace": "ns", "name": "svc"},
+            }))
+            .is_ok()
+        );
     }
 
     #[test]

@@ -55,6 +55,9 @@ fn target(text: &str, socket_dirs: &[PathBuf]) -> Result<Address, String> {
 /// Reads `HOST[:PORT]`, an IPv6 address being in brackets.
 fn tcp(text: &str) -> Result<Address, String> {
     let text = text.strip_suffix('/').unwrap_or(text);
+    if text.contains(['/', '?', '#']) {
+        return Err("must have nothing behind its host and port: requests bring their own path".to_owned());
+    }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or("has a bracket that does not end")?;
@@ -137,14 +140,14 @@ mod tests {
             ("ftp://a", "must be https://"),
             ("https://", "must have a DNS name"),
             ("https://user@a", "must have a DNS name"),
-            ("https://a/path", "must have a DNS name"),
-            ("https://a?b", "must have a DNS name"),
+            ("https://a/path", "must have nothing behind its host and port"),
+            ("https://a?b", "must have nothing behind its host and port"),
             ("https://::1", "must have a DNS name"),
             ("https://[::1", "a bracket that does not end"),
             ("https://[::1]443", "must have a port"),
             ("https://a:0", "must have a port from 1 to 65535"),
             ("https://a:65536", "must have a port"),
-            ("https://a:443/x", "must have a port"),
+            ("https://a:443/x", "must have nothing behind its host and port"),
             ("unix://run/detectviz/x", "must have an absolute path"),
             ("unix:///run/detectviz/../docker.sock", "must have an absolute path"),
             ("unix:///var/run/docker.sock", "is in no folder of the option aggregator.socket_dirs"),

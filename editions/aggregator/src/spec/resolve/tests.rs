@@ -3,6 +3,9 @@
 use super::*;
 use serde_json::json;
 
+const NOT_FOUND: &str = "EndpointsNotFound: cannot find endpointslices for service/svc in \"ns\": there must be one \
+                         with the label kubernetes.io/service-name=svc, or Endpoints called svc";
+
 /// A world with one Service `ns/svc`, and what it resolves to on port 443, in words.
 struct Case {
     by: Surroundings,
@@ -126,7 +129,7 @@ fn without_an_address_the_slices_say_what_is_there() {
         let mut service = plain("ClusterIP");
         service["clusterIP"] = address;
         let new = || case(service.clone());
-        new().check("EndpointsNotFound: cannot find endpointslices for service/svc in \"ns\"");
+        new().check(NOT_FOUND);
         new().slices([slice(Value::Null)]).check(missing);
         let all = slice(json!([ready("10.1.0.2"), ready("10.1.0.1"), ready("10.1.0.2")]));
         new()
@@ -224,7 +227,7 @@ fn slices_of_other_services_and_namespaces_do_not_count() {
     other["metadata"]["labels"][SERVICE_NAME] = "other".into();
     let mut unlabelled = slice(json!([ready("10.1.0.1")]));
     unlabelled["metadata"]["labels"] = Value::Null;
-    let not_found = "EndpointsNotFound: cannot find endpointslices for service/svc in \"ns\"";
+    let not_found = NOT_FOUND;
     case(plain("ClusterIP")).slices([other, unlabelled]).check(not_found);
     let mut elsewhere = slice(json!([ready("10.1.0.1")]));
     elsewhere["metadata"]["namespace"] = "elsewhere".into();
