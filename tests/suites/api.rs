@@ -35,7 +35,8 @@ fn version_metrics_and_status_are_pages() {
         let metrics = admin.get("/metrics").text();
         assert!(metrics.contains("apiserver_request_total{"), "{metrics}");
         // The server's own certificates have names, and one is the administrator's.
-        let of_requests = metrics.lines().filter(|line| !line.starts_with("apiserver_certificate_expiration"));
+        let of_requests =
+            metrics.lines().filter(|line| !line.starts_with("apiserver_certificate_expiration"));
         for line in of_requests {
             for identity in ["jane-the-secret", "admin\"", "system:masters"] {
                 assert!(!line.contains(identity), "a label tells who asks: {identity}\n{line}");
