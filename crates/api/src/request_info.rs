@@ -5,6 +5,7 @@
 //! look at different paths (CVE-2025-3454, CVE-2019-11247).
 
 use http::Method;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::names::check_path_segment;
@@ -15,6 +16,9 @@ use crate::status::Status;
 
 /// The logical cluster of every request until there are tenants.
 pub const ROOT_CLUSTER: &str = "root";
+
+/// As many as the path of an object in a namespace has, and a subresource.
+const USUAL_SEGMENTS: usize = 8;
 
 /// What the caller wants to do, in upstream's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,22 +188,22 @@ impl RequestInfo {
             [first, ns, resource, rest @ ..]
                 if first.text == "namespaces" && !is_namespace_subresource(resource, rest) =>
             {
-                (ns.text.clone(), &segments[2..])
+                (ns.text.to_string(), &segments[2..])
             }
-            [first, ns, ..] if first.text == "namespaces" => (ns.text.clone(), segments),
+            [first, ns, ..] if first.text == "namespaces" => (ns.text.to_string(), segments),
             _ => (String::new(), segments),
         };
-        let part = |index: usize| {
-            parts.get(index).map(|segment: &Segment<'_>| segment.text.clone()).unwrap_or_default()
-        };
+        let part = |index: usize| parts.get(index).map_or("", |segment: &Segment<'_>| &*segment.text);
         parts.iter().take(3).chain(segments.iter().take(2)).try_for_each(Segment::refuse_encoded_slash)?;
         let gvr = GroupVersionResource {
             group: gv.group.clone(),
             version: gv.version.clone(),
             resource: part(0).into(),
         };
-        let rest = parts.iter().skip(3).map(|segment| segment.raw).collect::<Vec<_>>().join("/");
-        let mut resource = ResourceInfo { gvr, namespace, name: part(1), subresource: part(2), rest };
+        let rest = parts.get(3..).unwrap_or_default();
+        let rest = rest.iter().map(|segment| segment.raw).collect::<Vec<_>>().join("/");
+        let mut resource =
+            ResourceInfo { gvr, namespace, name: part(1).to_owned(), subresource: part(2).to_owned(), rest };
         self.verb = resource_verb(method, &resource, watch_prefix, self.query.flag("watch"));
         if resource.name.is_empty() && matches!(self.verb, Verb::List | Verb::Watch | Verb::DeleteCollection)
         {
@@ -228,7 +232,7 @@ impl ResourceInfo {
 /// One path segment, as sent and decoded.
 struct Segment<'a> {
     raw: &'a str,
-    text: String,
+    text: Cow<'a, str>,
 }
 
 impl Segment<'_> {
@@ -250,28 +254,30 @@ fn canonical_segments(path: &str) -> Result<Vec<Segment<'_>>, Status> {
     if inner.is_empty() {
         return Ok(Vec::new());
     }
-    let segment = |raw: &'_ str| -> Result<String, Status> {
-        let text = percent_decode(raw, false).map_err(|fault| refuse(&fault.to_string()))?;
-        match text.as_str() {
-            "" => Err(refuse("a segment must not be empty")),
-            "." | ".." => Err(refuse("dot segments are not allowed")),
-            text if text.contains('\0') => Err(refuse("a NUL is not allowed")),
-            text if text.contains('/') && text.split('/').any(|piece| matches!(piece, "" | "." | "..")) => {
-                Err(refuse("encoded slashes must not make empty or dot segments"))
-            }
-            _ => Ok(text),
+    let checked = |text: &str| match text {
+        "" => Err(refuse("a segment must not be empty")),
+        "." | ".." => Err(refuse("dot segments are not allowed")),
+        text if text.contains('\0') => Err(refuse("a NUL is not allowed")),
+        text if text.contains('/') && text.split('/').any(|piece| matches!(piece, "" | "." | "..")) => {
+            Err(refuse("encoded slashes must not make empty or dot segments"))
         }
+        _ => Ok(()),
     };
-    inner.split('/').map(|raw| Ok(Segment { raw, text: segment(raw)? })).collect()
+    let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+    for raw in inner.split('/') {
+        let decoded = || percent_decode(raw, false).map_err(|fault| refuse(&fault.to_string()));
+        let text = if raw.contains('%') { Cow::Owned(decoded()?) } else { Cow::Borrowed(raw) };
+        checked(&text)?;
+        segments.push(Segment { raw, text });
+    }
+    Ok(segments)
 }
 
 fn group_version<'a, 'b>(segments: &'b [Segment<'a>]) -> Option<(GroupVersion, &'b [Segment<'a>])> {
     match segments {
-        [api, version, rest @ ..] if api.raw == "api" => {
-            Some((GroupVersion::new("", version.text.as_str()), rest))
-        }
+        [api, version, rest @ ..] if api.raw == "api" => Some((GroupVersion::new("", &*version.text), rest)),
         [apis, group, version, rest @ ..] if apis.raw == "apis" => {
-            Some((GroupVersion::new(group.text.as_str(), version.text.as_str()), rest))
+            Some((GroupVersion::new(&*group.text, &*version.text), rest))
         }
         _ => None,
     }
@@ -279,7 +285,7 @@ fn group_version<'a, 'b>(segments: &'b [Segment<'a>]) -> Option<(GroupVersion, &
 
 /// `/namespaces/NAME/status` and `/finalize` are about the namespace, everything else lies in it.
 fn is_namespace_subresource(segment: &Segment<'_>, rest: &[Segment<'_>]) -> bool {
-    rest.is_empty() && matches!(segment.text.as_str(), "status" | "finalize")
+    rest.is_empty() && matches!(&*segment.text, "status" | "finalize")
 }
 
 fn plain_verb(method: &Method) -> Verb {

@@ -100,21 +100,26 @@ impl Transport {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let lane = match self.pool.lane().await {
+            // What is rare is on the heap, so that the place of this future is small for all the others.
+            let lane = match self.pool.ready() {
+                Some(lane) => Ok(lane),
+                None => Box::pin(self.pool.lane()).await,
+            };
+            let lane = match lane {
                 Ok(lane) => lane,
                 Err(error) => return Err(Failed { error, request: Some(Box::new(request)) }),
             };
-            let (fresh, outcome) = match lane {
-                Lane::New(connection) => {
-                    (true, connection.exchange(request, Arc::downgrade(&self.pool)).await)
-                }
-                Lane::Used(connection) => {
-                    connection.be_careful(costly);
-                    (false, connection.exchange(request, Arc::downgrade(&self.pool)).await)
+            let fresh = matches!(lane, Lane::New(_));
+            let outcome = match lane {
+                Lane::New(connection) | Lane::Used(connection) => {
+                    if !fresh {
+                        connection.be_careful(costly);
+                    }
+                    connection.exchange(request, Arc::downgrade(&self.pool)).await
                 }
                 Lane::Stream(stream) => {
                     self.make_absolute(&mut request);
-                    (false, stream.exchange(request).await)
+                    Box::pin(stream.exchange(request)).await
                 }
             };
             match outcome.map_err(|lost| self.failed(lost)) {

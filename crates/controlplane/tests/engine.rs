@@ -37,7 +37,7 @@ impl Loopback for Server {
         let outcome = async {
             let info = RequestInfo::parse(request.method(), request.uri().path(), request.uri().query())?;
             let handler = self.link.route(&info).ok_or_else(Status::no_such_path)?;
-            handler.handle(Arc::new(Context { info, identity: Identity::loopback() }), request).await
+            handler.handle(Arc::new(Context { info, identity: Identity::loopback().into() }), request).await
         };
         outcome.await.unwrap_or_else(|status: Status| {
             http::Response::builder().status(status.code).body(Body::full(status.to_json())).unwrap()

@@ -11,8 +11,8 @@ use crate::http::{Request, Response};
 pub struct Context {
     /// What is asked.
     pub info: RequestInfo,
-    /// Who asks.
-    pub identity: Identity,
+    /// Who asks. All requests of a connection that proved it by a certificate share one.
+    pub identity: Arc<Identity>,
 }
 
 /// Answers requests. An error becomes a `Status` body in one place, in the chain.

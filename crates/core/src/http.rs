@@ -50,6 +50,15 @@ impl Body {
         Self::stream(Until { body: self, end: Box::pin(end) })
     }
 
+    /// How many bytes it has, if all are there already: there is nothing to wait for, and nothing that could fail.
+    pub fn ready(&self) -> Option<usize> {
+        match &self.0 {
+            Kind::Empty => Some(0),
+            Kind::Full(bytes) => Some(bytes.len()),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// The next frame; `None` at the end.
     ///
     /// # Errors

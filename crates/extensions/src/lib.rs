@@ -71,7 +71,7 @@ mod tests {
     async fn an_undefined_resource_is_not_found_in_the_words_that_clients_match() {
         let info = info("/apis/example.org/v1/widgets");
         let handler = Extensions::new().route(&info).unwrap();
-        let context = Arc::new(Context { info, identity: Identity::anonymous() });
+        let context = Arc::new(Context { info, identity: Identity::anonymous().into() });
         let refusal = handler.handle(context, http::Request::new(Body::empty())).await.err().unwrap();
         assert_eq!((refusal.code, refusal.reason.as_str()), (404, "NotFound"));
         assert_eq!(refusal.message, "the server could not find the requested resource");

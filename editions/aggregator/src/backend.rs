@@ -12,7 +12,6 @@ use detectviz_client::{Class, ClientIdentity, Cluster, Upgraded};
 use detectviz_core::BackendPolicy;
 use detectviz_core::http::{Body, Held, Request, Response};
 use http::{HeaderValue, StatusCode, header};
-use http_body::Body as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -152,9 +151,9 @@ impl Backend {
     }
 }
 
-/// The body, which keeps `kept` until it has been read and dropped.
+/// The body, which keeps `kept` until it has been read and dropped; or as it is, when the backend has no more to do for it.
 fn held(body: Body, kept: impl Send + Unpin + 'static) -> Body {
-    if body.is_end_stream() { body } else { Body::stream(Held::new(body, kept)) }
+    if body.ready().is_some() { body } else { Body::stream(Held::new(body, kept)) }
 }
 
 #[cfg(test)]

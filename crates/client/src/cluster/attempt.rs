@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use detectviz_core::http::Request;
+use futures_util::FutureExt as _;
 use http::StatusCode;
 
 use super::Class;
@@ -46,11 +47,13 @@ impl Lease {
     }
 
     /// Sends the request, and tells what is thought of the endpoint what came of it.
-    pub(super) async fn send(&self, request: Request, upgrade: bool) -> Result<Upgraded, Failed> {
+    pub(super) fn send(
+        &self,
+        request: Request,
+        upgrade: bool,
+    ) -> impl Future<Output = Result<Upgraded, Failed>> + Send {
         let waiting = Waiting::begin(self);
-        let outcome = self.endpoint.send(request, (self.class, upgrade)).await;
-        waiting.end(&outcome);
-        outcome
+        self.endpoint.send(request, (self.class, upgrade)).inspect(|outcome| waiting.end(outcome))
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use detectviz_core::http::Request;
+use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
 
 use super::health::{Health, Outcome, Standing};
 use super::pick::{self, WARM_UP};
@@ -73,15 +75,15 @@ impl Endpoint {
     }
 
     /// Sends a request; one for another protocol may be answered by a tunnel.
-    pub(super) async fn send(
+    pub(super) fn send(
         &self,
         request: Request,
         (class, upgrade): (Class, bool),
-    ) -> Result<Upgraded, Failed> {
+    ) -> impl Future<Output = Result<Upgraded, Failed>> + Send {
         let line = &self.lines[class as usize];
         match upgrade {
-            true => line.upgrade(request).await,
-            false => line.send(request).await.map(Upgraded::Refused),
+            true => Either::Left(Box::pin(line.upgrade(request))),
+            false => Either::Right(line.send(request).map_ok(Upgraded::Refused)),
         }
     }
 

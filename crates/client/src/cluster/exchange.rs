@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use detectviz_core::http::{Body, Request, Response};
-use http::{HeaderMap, Method, Uri};
+use futures_util::TryFutureExt as _;
+use http::{HeaderName, HeaderValue, Method, Uri};
 use http_body::Body as _;
 
 use super::attempt::Lease;
@@ -22,11 +23,16 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError`], which says whether the request can have had an effect.
-    pub async fn exchange(&self, request: Request, class: Class) -> Result<(Response, Lease), ClusterError> {
-        let (answer, lease) = Exchange::new(&self.inner, &request, (class, false)).run(request).await?;
-        match answer {
-            Upgraded::Refused(answer) | Upgraded::Switched(answer, _) => Ok((answer, lease)),
-        }
+    pub fn exchange(
+        &self,
+        request: Request,
+        class: Class,
+    ) -> impl Future<Output = Result<(Response, Lease), ClusterError>> + Send {
+        // Not `async`: each such layer would keep room for two more requests.
+        let exchanged = Exchange::new(&self.inner, &request, (class, false)).run(request);
+        exchanged.map_ok(|(answer, lease)| match answer {
+            Upgraded::Refused(answer) | Upgraded::Switched(answer, _) => (answer, lease),
+        })
     }
 
     /// Sends a request for another protocol, over a connection of its own. It must have `Connection: Upgrade` and
@@ -34,8 +40,11 @@ impl Cluster {
     ///
     /// # Errors
     /// As for [`Self::exchange`].
-    pub async fn upgrade(&self, request: Request) -> Result<(Upgraded, Lease), ClusterError> {
-        Exchange::new(&self.inner, &request, (Class::Stream, true)).run(request).await
+    pub fn upgrade(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<(Upgraded, Lease), ClusterError>> + Send {
+        Exchange::new(&self.inner, &request, (Class::Stream, true)).run(request)
     }
 }
 
@@ -122,21 +131,22 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// All of a request that has no body.
+/// All of a request that has no body. The fields in a list, which is cheap to make and mostly never read.
 struct Head {
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Head {
     /// The head of a request that changes nothing and has no body.
     fn of_safe(request: &Request) -> Option<Self> {
         let method = request.method();
+        let fields = request.headers().iter();
         (method.is_safe() && request.body().is_end_stream()).then(|| Self {
             method: method.clone(),
             uri: request.uri().clone(),
-            headers: request.headers().clone(),
+            fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(),
         })
     }
 
@@ -144,7 +154,9 @@ impl Head {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
+        for (name, value) in &self.fields {
+            request.headers_mut().append(name, value.clone());
+        }
         request
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use detectviz_core::http::{Body, BoxError, Request, Response};
+use futures_util::future::Either;
 use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -79,23 +80,37 @@ impl Http1 {
     }
 
     /// Sends the request and gives the answer's head with a body that reads on.
-    pub(super) async fn exchange(
+    pub(super) fn exchange(
         self: Box<Self>,
         request: Request,
         pool: Weak<Pool>,
-    ) -> Result<Response, Lost> {
+    ) -> impl Future<Output = Result<Response, Lost>> + Send {
         if request.body().is_end_stream() {
-            self.ask(request, pool).await
+            Either::Left(self.ask(request, pool))
         } else {
-            self.upload(request, pool).await
+            Either::Right(Box::pin(self.upload(request, pool)))
         }
     }
 
-    /// Sends a request without a body.
-    async fn ask(mut self: Box<Self>, request: Request, pool: Weak<Pool>) -> Result<Response, Lost> {
+    /// Sends a request without a body. The request goes at once to where hyper takes it from, so that no future has to
+    /// carry it.
+    fn ask(
+        mut self: Box<Self>,
+        request: Request,
+        pool: Weak<Pool>,
+    ) -> impl Future<Output = Result<Response, Lost>> + Send {
         self.bodiless = false;
-        // Only driving the connection can bring the answer, and the coming poll does so: nobody needs to be woken for it.
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        // Only driving the connection can bring the answer, and each poll does so: nobody needs to be woken for it.
+        let answer = Box::pin(unconstrained(self.sender.try_send_request(request)));
+        self.hear(answer, pool)
+    }
+
+    /// Drives the connection until the answer's head is there.
+    async fn hear(
+        self: Box<Self>,
+        mut answer: Pin<Box<impl Future<Output = Result<http::Response<Incoming>, Lost>>>>,
+        pool: Weak<Pool>,
+    ) -> Result<Response, Lost> {
         let mut connection = Some(self);
         let answer = std::future::poll_fn(|cx| {
             if connection.as_mut().is_some_and(|connection| connection.drive(cx).is_ready()) {
@@ -109,14 +124,8 @@ impl Http1 {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             connection = None;
         }
-        if incoming.is_end_stream() {
-            if let Some(mut connection) = connection {
-                connection.bodiless = true;
-                connection.recycle(&pool);
-            }
-            return Ok(Response::from_parts(head, Body::empty()));
-        }
-        Ok(Response::from_parts(head, Body::stream(Answer { incoming, connection, pool })))
+        let answer = Answer { incoming, begun: None, connection, pool };
+        Ok(Response::from_parts(head, answer.into_body()))
     }
 
     /// Sends a request with a body, which a task does.
@@ -177,7 +186,7 @@ impl Http1 {
             }
             connection => {
                 let connection = connection.filter(|_| !over);
-                let body = Answer { incoming, connection, pool: Weak::new() };
+                let body = Answer { incoming, begun: None, connection, pool: Weak::new() };
                 Ok(Upgraded::Refused(Response::from_parts(head, Body::stream(body))))
             }
         }
@@ -200,13 +209,47 @@ fn unheard() -> Context<'static> {
 /// An answer's body with the connection that it comes from.
 struct Answer {
     incoming: Incoming,
+    /// What came with the head.
+    begun: Option<hyper::Result<Frame<Bytes>>>,
     connection: Option<Box<Http1>>,
     pool: Weak<Pool>,
 }
 
 impl Answer {
+    /// The body. Small ones mostly come whole with their head: the connection is free then for somebody else, and whoever
+    /// reads the bytes has nothing to wait for.
+    fn into_body(mut self) -> Body {
+        if self.incoming.is_end_stream() {
+            if let Some(connection) = &mut self.connection {
+                connection.bodiless = true;
+            }
+            self.recycle();
+            return Body::empty();
+        }
+        match Pin::new(&mut self.incoming).poll_frame(&mut unheard()) {
+            Poll::Ready(Some(Ok(frame))) if self.incoming.is_end_stream() && frame.is_data() => {
+                self.recycle();
+                frame.into_data().map_or_else(|_| Body::empty(), Body::full)
+            }
+            Poll::Ready(begun) => {
+                self.begun = begun;
+                Body::stream(self)
+            }
+            Poll::Pending => Body::stream(self),
+        }
+    }
+
+    fn recycle(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.recycle(&self.pool);
+        }
+    }
+
     /// The next frame. What is in the channel is read before the connection is driven, and again after it.
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(begun) = self.begun.take() {
+            return Poll::Ready(Some(begun));
+        }
         let Some(connection) = &mut self.connection else {
             return Pin::new(&mut self.incoming).poll_frame(cx);
         };
@@ -237,18 +280,25 @@ impl http_body::Body for Answer {
                 false
             }
         };
-        if ended && let Some(connection) = self.connection.take() {
-            connection.recycle(&self.pool);
+        if ended {
+            self.recycle();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.begun.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let begun = self.begun.as_ref().and_then(|begun| begun.as_ref().ok()?.data_ref());
+        let (begun, rest) = (begun.map_or(0, Bytes::len) as u64, self.incoming.size_hint());
+        let mut whole = SizeHint::new();
+        whole.set_lower(rest.lower() + begun);
+        if let Some(upper) = rest.upper() {
+            whole.set_upper(upper + begun);
+        }
+        whole
     }
 }
 

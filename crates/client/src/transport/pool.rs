@@ -151,17 +151,17 @@ impl Pool {
         }
     }
 
-    fn take(self: &Arc<Self>) -> Taken {
-        {
-            let mut state = self.state();
-            if let Some(connection) = state.idle.pop() {
-                return Taken::Lane(Lane::Used(connection));
-            }
-            if let Some(stream) = state.shared.iter().find_map(Http2::try_stream) {
-                return Taken::Lane(Lane::Stream(stream));
-            }
+    /// A connection to send on, if there is one that is free.
+    pub(super) fn ready(&self) -> Option<Lane> {
+        let mut state = self.state();
+        if let Some(connection) = state.idle.pop() {
+            return Some(Lane::Used(connection));
         }
-        self.take_place()
+        state.shared.iter().find_map(Http2::try_stream).map(Lane::Stream)
+    }
+
+    fn take(self: &Arc<Self>) -> Taken {
+        self.ready().map_or_else(|| self.take_place(), Taken::Lane)
     }
 
     fn take_place(self: &Arc<Self>) -> Taken {

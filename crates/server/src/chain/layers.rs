@@ -11,8 +11,8 @@ use std::any::Any;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ pub(super) fn authenticate(
     engine: &Authenticator,
     peer: &Peer,
     request: &Request,
-) -> Result<Identity, Status> {
+) -> Result<Arc<Identity>, Status> {
     if peer.certificate.is_some() {
         // A connection's certificate does not change: it is read once.
         let read = || {
@@ -78,8 +78,8 @@ pub(super) fn authenticate(
     }
 }
 
-fn judge(engine: &Authenticator, credentials: &Credentials<'_>) -> Result<Identity, Status> {
-    engine.authenticate(credentials).map_err(|why| {
+fn judge(engine: &Authenticator, credentials: &Credentials<'_>) -> Result<Arc<Identity>, Status> {
+    engine.authenticate(credentials).map(Arc::new).map_err(|why| {
         tracing::debug!(error = %why, "unable to authenticate the request");
         unauthorized()
     })
@@ -141,10 +141,15 @@ pub(super) async fn deadline<T>(
 }
 
 /// A panic in one handler is that request's 500, never the server's end.
-pub(super) async fn guard_panics<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| {
-        tracing::error!(panic = panic_text(&*panic), "a handler panicked");
-        Err(Status::internal("the handler panicked"))
+/// Not `async`, which would keep room for two of `answer`.
+pub(super) fn guard_panics<T>(
+    answer: impl Future<Output = Result<T, Status>>,
+) -> impl Future<Output = Result<T, Status>> {
+    AssertUnwindSafe(answer).catch_unwind().map(|outcome| {
+        outcome.unwrap_or_else(|panic| {
+            tracing::error!(panic = panic_text(&*panic), "a handler panicked");
+            Err(Status::internal("the handler panicked"))
+        })
     })
 }
 

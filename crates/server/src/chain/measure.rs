@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,13 +33,25 @@ pub struct RequestMetrics {
     total: Family<Labels, Counter>,
     latency: Latency,
     in_flight: Gauge,
+    usual: Arc<[Usual; VERBS]>,
+}
+
+/// The verbs, and no verb at all.
+const VERBS: usize = Verb::Other as usize + 2;
+
+/// What is counted of nearly all requests of one verb, found once.
+#[derive(Default)]
+struct Usual {
+    ok: OnceLock<Counter>,
+    latency: OnceLock<Histogram>,
 }
 
 impl RequestMetrics {
     /// Registers the metrics under their Kubernetes names.
     pub fn new(metrics: &Metrics) -> Self {
         let latency = Latency::new_with_constructor(|| Histogram::new(BUCKETS));
-        let own = Self { total: Family::default(), latency, in_flight: Gauge::default() };
+        let own =
+            Self { total: Family::default(), latency, in_flight: Gauge::default(), usual: Arc::default() };
         metrics.register(|registry| {
             registry.register("apiserver_request", "Requests answered, by verb and code", own.total.clone());
             registry.register(
@@ -70,9 +83,16 @@ pub(super) struct Measured<'a> {
 
 impl Measured<'_> {
     pub(super) fn finish(self, verb: Option<Verb>, code: StatusCode) {
+        let RequestMetrics { total, latency, usual, .. } = self.metrics;
+        let usual = &usual[verb.map_or(0, |verb| verb as usize + 1)];
         let verb = verb.map_or("unknown", Verb::as_str);
-        self.metrics.total.get_or_create(&Labels { verb, code: code.as_u16() }).inc();
-        self.metrics.latency.get_or_create(&VerbLabel { verb }).observe(self.since.elapsed().as_secs_f64());
+        let counter = || total.get_or_create_owned(&Labels { verb, code: code.as_u16() });
+        match code {
+            StatusCode::OK => usual.ok.get_or_init(counter).inc(),
+            _ => counter().inc(),
+        };
+        let latency = usual.latency.get_or_init(|| latency.get_or_create_owned(&VerbLabel { verb }));
+        latency.observe(self.since.elapsed().as_secs_f64());
     }
 }
 

@@ -28,7 +28,7 @@ use crate::endpoints::Endpoints;
 pub struct Peer {
     /// The client's certificate in DER, verified against the client CA.
     pub certificate: Option<Vec<u8>>,
-    identity: std::sync::OnceLock<Result<Identity, Status>>,
+    identity: std::sync::OnceLock<Result<Arc<Identity>, Status>>,
     /// The connection's: when it drains, what goes on for as long as a client listens ends.
     context: RunContext,
 }
@@ -111,7 +111,7 @@ impl Chain {
         let answer = async {
             let info = layers::request_info(&request)?;
             layers::authorize(&*self.authorizer, &identity, &info)?;
-            self.execute(info, identity, request).await
+            self.execute(info, Arc::new(identity), request).await
         };
         render::response(layers::guard_panics(answer).await, id, &asked)
     }
@@ -119,7 +119,7 @@ impl Chain {
     async fn execute(
         &self,
         info: RequestInfo,
-        identity: Identity,
+        identity: Arc<Identity>,
         request: Request,
     ) -> Result<Response, Status> {
         if let Some(page) = self.endpoints.answer(&info, request.headers()).await? {

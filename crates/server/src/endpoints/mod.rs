@@ -44,10 +44,14 @@ impl Endpoints {
     /// # Errors
     /// 405 for a method that pages do not know, 406 for an `Accept` that they cannot answer.
     pub async fn answer(&self, info: &RequestInfo, request: &HeaderMap) -> Result<Option<Response>, Status> {
+        // No page lies where resources do.
+        if info.resource.is_some() {
+            return Ok(None);
+        }
         let path: Vec<&str> = info.path.trim_start_matches('/').split('/').collect();
         let page = match path.as_slice() {
             ["openapi", rest @ ..] => {
-                openapi::page(&self.catalog, &self.merged_open_api, rest, info, request).await
+                Box::pin(openapi::page(&self.catalog, &self.merged_open_api, rest, info, request)).await
             }
             path => self.page(path, info, request),
         };

@@ -54,7 +54,7 @@ pub(super) async fn serve(
     context: RunContext,
 ) {
     let acceptor = TlsAcceptor::from(Arc::clone(&trust.borrow_and_update().config));
-    let Some(stream) = handshake(stream, &acceptor, &context).await else { return };
+    let Some(stream) = Box::pin(handshake(stream, &acceptor, &context)).await else { return };
     let proof: Vec<_> = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
     // What a client proved may cease to count: its connection ends before the others then.
     let context = if proof.is_empty() { context } else { context.child() };
@@ -106,7 +106,7 @@ fn answers(
 }
 
 /// Serves until the connection ends; it says goodbye when its context begins to end, and when it is idle.
-async fn converse<S>(stream: TlsStream<TcpStream>, service: S, activity: &Activity, context: &RunContext)
+async fn converse<S>(stream: Box<TlsStream<TcpStream>>, service: S, activity: &Activity, context: &RunContext)
 where
     S: Service<
             hyper::Request<Incoming>,
@@ -157,11 +157,12 @@ async fn handshake(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
     context: &RunContext,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<Box<TlsStream<TcpStream>>> {
     stream.set_nodelay(true).ok()?;
     let shake = async {
         let stream = only_tls(stream).await?;
-        acceptor.accept(stream).await
+        // Boxed, since each future that it passes through keeps room for it as long as the connection is there.
+        acceptor.accept(stream).await.map(Box::new)
     };
     let shaken = tokio::select! {
         () = context.draining() => return None,

@@ -9,6 +9,7 @@ mod websocket;
 pub use tls::{Credentials, FileError, ListenerTls, PemPair, TlsError, read_client_cas};
 
 use detectviz_core::RunContext;
+use futures_util::FutureExt as _;
 use rustix::net::sockopt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,10 +79,8 @@ impl Listener {
             };
             let Some((stream, permit)) = accepted else { continue };
             let serve = connection::serve(stream, tls.subscribe(), Arc::clone(&chain), context.clone());
-            context.spawn_graceful(async move {
-                serve.await;
-                drop(permit);
-            });
+            // Not `async`, which would keep room for two of the connection.
+            context.spawn_graceful(serve.map(move |()| drop(permit)));
         }
     }
 }

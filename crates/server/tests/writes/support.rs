@@ -215,7 +215,7 @@ impl World {
         let info = RequestInfo::parse(request.method(), request.uri().path(), request.uri().query())?;
         let handler = self.link.route(&info).ok_or_else(Status::no_such_path)?;
         let identity = Identity::authenticated("jane", []);
-        handler.handle(Arc::new(Context { info, identity }), request).await
+        handler.handle(Arc::new(Context { info, identity: identity.into() }), request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -9,9 +9,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::metrics::{Numbers, Open, Opened, Sum};
 
@@ -22,7 +22,7 @@ pub(super) fn sent(body: Body, numbers: &Arc<Numbers>) -> Body {
 
 /// The body of an answer that ends by itself, or fails once nothing has come for `limit` while more was asked for.
 pub(super) fn answered(body: Body, numbers: &Arc<Numbers>, limit: Duration) -> Body {
-    passing(body, numbers, |numbers| &numbers.received, End::Silence { limit, clock: None })
+    passing(body, numbers, |numbers| &numbers.received, End::Silence { limit, since: None, clock: None })
 }
 
 /// The body of a watch: ends cleanly when the server begins to stop, since a backend would go on for ever.
@@ -32,7 +32,8 @@ pub(super) fn streamed(body: Body, numbers: &Arc<Numbers>, context: RunContext) 
 }
 
 fn passing(body: Body, numbers: &Arc<Numbers>, count: fn(&Numbers) -> &Sum, end: End) -> Body {
-    if body.is_end_stream() {
+    if let Some(bytes) = body.ready() {
+        count(numbers).add(bytes as u64);
         return body;
     }
     Body::stream(Passing { body, numbers: Arc::clone(numbers), count, end })
@@ -49,9 +50,9 @@ struct Passing {
 enum End {
     /// Itself alone.
     Own,
-    /// Itself, or so long a silence. The clock runs only while the backend is waited for: a client that reads slowly is
+    /// Itself, or so long a silence. The clock counts only while the backend is waited for: a client that reads slowly is
     /// not the backend's silence.
-    Silence { limit: Duration, clock: Option<Pin<Box<Sleep>>> },
+    Silence { limit: Duration, since: Option<Instant>, clock: Option<Pin<Box<Sleep>>> },
     /// Itself, or the end of something else.
     With { end: Pin<Box<dyn Future<Output = ()> + Send>>, _open: Opened },
 }
@@ -63,18 +64,25 @@ struct Silent(Duration);
 
 impl End {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Silent> {
-        let Self::Silence { limit, clock } = self else { return Poll::Pending };
-        let limit = *limit;
-        let clock = clock.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        clock.as_mut().poll(cx).map(|()| Silent(limit))
+        let Self::Silence { limit, since, clock } = self else { return Poll::Pending };
+        let end = *since.get_or_insert_with(Instant::now) + *limit;
+        // One clock for all waits, set anew only when it rings: setting one costs more than most frames.
+        let clock = clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        loop {
+            ready!(clock.as_mut().poll(cx));
+            if clock.deadline() >= end {
+                return Poll::Ready(Silent(*limit));
+            }
+            clock.as_mut().reset(end);
+        }
     }
 }
 
 impl Passing {
     /// Counts what is data, and takes from trailers what says anything about identity or framing.
     fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        if let End::Silence { clock, .. } = &mut self.end {
-            *clock = None;
+        if let End::Silence { since, .. } = &mut self.end {
+            *since = None;
         }
         match frame.into_trailers() {
             Ok(mut trailers) => {

@@ -6,10 +6,9 @@ use detectviz_api::identity::SYSTEM_MASTERS;
 use detectviz_api::{Identity, Status};
 use detectviz_auth::headers::sanitize_trailers;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use std::borrow::Cow;
 
+use super::caller;
 use crate::error::{LOOP_DETECTED, refused};
-use crate::escape;
 
 /// Names the aggregators that a request passed. One that comes back to one of them goes round in a loop.
 pub(crate) const HOP: HeaderName = HeaderName::from_static("detectviz-hop");
@@ -17,9 +16,7 @@ pub(crate) const HOP: HeaderName = HeaderName::from_static("detectviz-hop");
 const MAX_HOPS: usize = 8;
 
 const USER: HeaderName = HeaderName::from_static("x-remote-user");
-const UID: HeaderName = HeaderName::from_static("x-remote-uid");
 const GROUP: HeaderName = HeaderName::from_static("x-remote-group");
-const EXTRA: &str = "x-remote-extra-";
 
 /// A subprotocol that is a credential; upstream's name.
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
@@ -107,7 +104,8 @@ pub(super) fn rewrite(
     for hop in hops {
         headers.append(HOP, hop);
     }
-    set_identity(headers, identity).map_err(|_| {
+    headers.append(HOP, hop.clone());
+    caller::tell(headers, identity).map_err(|_| {
         Status::bad_request(
             "the caller's name, groups or extra values hold characters that no header can carry",
         )
@@ -150,10 +148,10 @@ fn may_be_a_page(kind: &HeaderValue) -> bool {
 }
 
 /// Removes what `unwanted` says and whatever `Connection` names. Trailers that may travel stay announced.
-fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     let announced = listed(headers, &header::TRAILER);
     let mut names = listed(headers, &header::CONNECTION);
-    names.extend(headers.keys().filter(|name| unwanted(&plain(name))).cloned());
+    names.extend(headers.keys().filter(|name| unwanted(name)).cloned());
     for name in names {
         headers.remove(name);
     }
@@ -179,13 +177,12 @@ fn listed(headers: &HeaderMap, field: &HeaderName) -> Vec<HeaderName> {
     names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
-/// The hops to name to the backend: those so far, and this one.
+/// The hops so far.
 fn hops(headers: &HeaderMap, own: &HeaderValue) -> Result<Vec<HeaderValue>, Status> {
-    let mut hops: Vec<_> = headers.get_all(HOP).into_iter().cloned().collect();
+    let hops: Vec<_> = headers.get_all(HOP).into_iter().cloned().collect();
     if hops.len() >= MAX_HOPS || hops.iter().any(|hop| contains(hop, own)) {
         return Err(refused(LOOP_DETECTED, "the request came back to an aggregator that it has passed"));
     }
-    hops.push(own.clone());
     Ok(hops)
 }
 
@@ -194,41 +191,22 @@ fn contains(joined: &HeaderValue, own: &HeaderValue) -> bool {
     joined.as_bytes().split(|byte| *byte == b',').any(|hop| hop.trim_ascii() == own.as_bytes())
 }
 
-fn set_identity(headers: &mut HeaderMap, identity: &Identity) -> Result<(), http::Error> {
-    headers.insert(USER, value(&identity.name)?);
-    if !identity.uid.is_empty() {
-        headers.insert(UID, value(&identity.uid)?);
-    }
-    for group in &identity.groups {
-        headers.append(GROUP, value(group)?);
-    }
-    for (key, values) in &identity.extra {
-        let name = format!("{EXTRA}{}", escape::header_name(&key.to_lowercase()));
-        let name = HeaderName::from_bytes(name.as_bytes())?;
-        for text in values {
-            headers.append(&name, value(text)?);
-        }
-    }
-    Ok(())
-}
-
-fn value(text: &str) -> Result<HeaderValue, http::Error> {
-    Ok(HeaderValue::from_bytes(text.as_bytes())?)
-}
-
-/// The name with `_` read as `-`, as it is for a backend that sees headers as CGI variables.
-fn plain(name: &HeaderName) -> Cow<'_, str> {
+/// Whether `name` is one of `patterns`, or begins with one that ends in `-`. Its `_` are read as `-`, as they are by a
+/// backend that sees headers as CGI variables.
+fn is_one_of(name: &HeaderName, patterns: &[&str]) -> bool {
     let name = name.as_str();
-    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
+    patterns.iter().any(|pattern| {
+        let fits =
+            if pattern.ends_with('-') { name.len() >= pattern.len() } else { name.len() == pattern.len() };
+        fits && spelled(name, pattern)
+    })
 }
 
-/// Whether `name` is one of `patterns`, or begins with one that ends in `-`.
-fn is_one_of(name: &str, patterns: &[&str]) -> bool {
-    patterns.iter().any(
-        |pattern| {
-            if pattern.ends_with('-') { name.starts_with(pattern) } else { name == *pattern }
-        },
-    )
+/// Whether `name` begins with `pattern`, with its `_` read as `-`. Most names differ in their first byte: no copy is made
+/// to find that out.
+fn spelled(name: &str, pattern: &str) -> bool {
+    let same = |(has, wanted): (u8, u8)| has == wanted || (has == b'_' && wanted == b'-');
+    name.bytes().zip(pattern.bytes()).all(same)
 }
 
 /// The comma-separated values of `name`.

@@ -2,6 +2,7 @@
 //! let both bodies stream. Nothing is buffered, nothing is retried once sent.
 
 mod body;
+mod caller;
 mod expect;
 pub(crate) mod headers;
 mod response;
@@ -84,7 +85,8 @@ impl Proxy {
         let request = self.rewritten(context, request, backend, wanted.as_ref())?;
         let method = request.method().clone();
         if let Some(wanted) = wanted {
-            let answer = backend.upgrade(request).await.map_err(|why| self.failed(&why, &method))?;
+            let answer =
+                Box::pin(backend.upgrade(request)).await.map_err(|why| self.failed(&why, &method))?;
             return self.switched(&wanted, answer);
         }
         let long_running = context.info.is_long_running();
@@ -208,7 +210,7 @@ mod tests {
             grace: Duration::ZERO,
         };
         let info = RequestInfo::parse(&Method::GET, "/apis/a/v1/things", None).unwrap();
-        let context = Arc::new(Context { info, identity: Identity::authenticated("jane", []) });
+        let context = Arc::new(Context { info, identity: Identity::authenticated("jane", []).into() });
         let answer = proxy.handle(context, Request::new(Body::empty()));
         assert!(tokio::time::timeout(Duration::ZERO, answer).await.is_err(), "nothing answers");
         let notified = tokio::time::timeout(Duration::from_secs(60), unreachable.notified()).await;

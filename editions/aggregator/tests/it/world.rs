@@ -145,7 +145,7 @@ impl World {
         let info = RequestInfo::parse(request.method(), &path, query.as_deref()).unwrap();
         let handler = self.link.route(&info).unwrap();
         let identity = Identity::authenticated("jane", groups.iter().map(|group| (*group).to_owned()));
-        let answer = handler.handle(Arc::new(Context { info, identity }), request);
+        let answer = handler.handle(Arc::new(Context { info, identity: identity.into() }), request);
         tokio::time::timeout(HANG, answer).await.expect("an answer")
     }
 

@@ -81,7 +81,7 @@ impl Platform {
             .header("x-custom", "client-secret")
             .body(Body::full(body.to_string()))
             .unwrap();
-        let context = Arc::new(Context { info, identity: Identity::authenticated("jo", []) });
+        let context = Arc::new(Context { info, identity: Identity::authenticated("jo", []).into() });
         let response = patiently("an answer", handler.handle(context, request)).await?;
         assert_eq!(
             (response.status().as_u16(), &response.headers()["content-type"]),

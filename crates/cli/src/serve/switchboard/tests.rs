@@ -213,7 +213,7 @@ async fn an_answer_under_way_is_finished_on_the_old_link() {
         Registration { name: AGGREGATOR, toggle: KUBERNETES_AGGREGATOR, implementation: "test", provider };
     let (parts, panel, lives, front) = board(&[row], &[KUBERNETES_AGGREGATOR]).await;
     let info = || RequestInfo::parse(&Method::GET, "/apis/g/v1/x", None).unwrap();
-    let context = Arc::new(Context { info: info(), identity: Identity::anonymous() });
+    let context = Arc::new(Context { info: info(), identity: Identity::anonymous().into() });
     let handler = front.route(&info()).unwrap();
     let answer = handler.handle(context, Request::default()).await.unwrap();
     drop(handler);

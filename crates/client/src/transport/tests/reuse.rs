@@ -90,11 +90,22 @@ async fn a_connection_is_used_again_whatever_the_framing() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_read_ends_its_connection() {
-    let server = Scripted::start(&[OK, OK]).await;
+    let server = Scripted::start(&[CHUNKED, OK]).await;
     let transport = server.transport(&TransportOptions::default());
     drop(transport.send(get("/")).await.unwrap());
     text(transport.send(get("/")).await.unwrap()).await;
     assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_came_whole_needs_its_connection_no_longer() {
+    let server = Scripted::start(&[OK; 3]).await;
+    let transport = server.transport(&few(1));
+    let held = transport.send(get("/")).await.unwrap();
+    assert_eq!(held.body().ready(), Some("ok".len()));
+    drop(transport.send(get("/")).await.unwrap());
+    text(transport.send(get("/")).await.unwrap()).await;
+    assert_eq!((text(held).await, server.accepted()), ("ok".into(), 1));
 }
 
 #[tokio::test]
@@ -183,7 +194,7 @@ async fn who_waits_gets_the_connection_that_becomes_free() {
 
 #[tokio::test]
 async fn those_who_gave_up_waiting_cost_nobody_a_place() {
-    let server = Scripted::start(&[OK; 64]).await;
+    let server = Scripted::start(&[CHUNKED; 64]).await;
     let transport = server.transport(&few(1));
     let held = transport.send(get("/")).await.unwrap();
     for _ in 0..100 {
