@@ -163,4 +163,29 @@ mod tests {
         let both = check("http://a, unix://x").unwrap_err();
         assert!(both.contains("http://a") && both.contains("unix://x"), "{both}");
     }
+
+    proptest::proptest! {
+        /// Anything that is read can be dialled, is said again by its own text, and leaves the folders of sockets nowhere.
+        #[test]
+        fn whatever_is_written_is_a_target_or_refused(
+            text in "(https://|unix://|http://|)(\\[|)([a-z0-9.:%@/_~-]|\\PC){0,40}(\\]|)(:[0-9]{0,6}|)(,https://a|)",
+        ) {
+            let Ok(addresses) = read(&text, &["/run/detectviz".into()]) else { return Ok(()) };
+            proptest::prop_assert!(!addresses.is_empty() && addresses.len() <= MAX_TARGETS);
+            for address in addresses {
+                match &address {
+                    Address::Tcp { host, port } => {
+                        let odd = |c: char| c.is_whitespace() || c.is_control() || "/@%?#[]".contains(c);
+                        proptest::prop_assert!(*port > 0 && !host.is_empty() && !host.contains(odd), "{host:?}");
+                    }
+                    Address::Unix(path) => {
+                        let plain = path.components().all(|part| part != Component::ParentDir);
+                        proptest::prop_assert!(plain && path.starts_with("/run/detectviz"), "{path:?}");
+                    }
+                }
+                let again = read(&crate::spec::url(&address), &["/run/detectviz".into()]);
+                proptest::prop_assert_eq!(again, Ok(vec![address]));
+            }
+        }
+    }
 }
