@@ -16,8 +16,12 @@ use serde_json::Value;
 use crate::support::{CONFIG_MAPS, config_map, create, names, version};
 
 /// What the log says while etcd is away: of the store, of a controller that writes, and of who led the controllers.
-const AWAY: [&str; 3] =
-    ["etcd does not answer", "keep local APIService again", "no longer leads the controllers"];
+const AWAY: [&str; 4] = [
+    "etcd does not answer",
+    "cache feed is broken, retrying",
+    "keep local APIService again",
+    "no longer leads the controllers",
+];
 
 /// A server on this etcd, which may be away for a while.
 fn on(etcd: &Etcd) -> Builder {
