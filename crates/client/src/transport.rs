@@ -28,7 +28,8 @@ pub use upgrade::{Tunnel, Upgraded};
 use http1::{Http1, Lost};
 use pool::{Lane, Pool};
 
-/// How often a request goes to another connection because the one that it was given was closed before it was sent.
+/// How often a request goes to another stream because the connection of the one that it was given was closed before it was
+/// sent.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The bounds of one transport, and what it speaks.
@@ -109,11 +110,12 @@ impl Transport {
                 Ok(lane) => lane,
                 Err(error) => return Err(Failed { error, request: Some(Box::new(request)) }),
             };
-            let fresh = matches!(lane, Lane::New(_));
+            let (fresh, used) = (matches!(lane, Lane::New(_)), matches!(lane, Lane::Used(_)));
             let outcome = match lane {
                 Lane::New(connection) | Lane::Used(connection) => {
                     if !fresh {
-                        connection.be_careful(costly);
+                        // Where one was closed, others may be: a backend that ends leaves none.
+                        connection.be_careful(costly || attempts > 1);
                     }
                     connection.exchange(request, Arc::downgrade(&self.pool)).await
                 }
@@ -123,8 +125,9 @@ impl Transport {
                 }
             };
             match outcome.map_err(|lost| self.failed(lost)) {
-                // The connection was closed before the request was taken.
-                Err(Failed { request: Some(back), .. }) if !fresh && attempts < MAX_ATTEMPTS => {
+                // The connection was closed before the request was taken. Each time one less is kept, so that the last
+                // attempt has a new one.
+                Err(Failed { request: Some(back), .. }) if used || (!fresh && attempts < MAX_ATTEMPTS) => {
                     request = *back
                 }
                 outcome => return outcome,

@@ -76,6 +76,24 @@ fn few(max_connections: usize) -> TransportOptions {
 }
 
 #[tokio::test]
+async fn all_kept_connections_may_be_closed_at_once() {
+    const MANY: usize = 3 * MAX_ATTEMPTS;
+    let mut backend = Scripted::start(&[OK]).await;
+    let transport = backend.transport(&TransportOptions { max_idle: MANY, ..TransportOptions::default() });
+    let answers = futures_util::future::join_all((0..MANY).map(|_| transport.send(get("/")))).await;
+    let opened = backend.accepted();
+    assert!(opened > MAX_ATTEMPTS);
+    for answer in answers {
+        assert_eq!(text(answer.unwrap()).await, "ok");
+    }
+    for _ in 0..opened {
+        backend.ended.recv().await.unwrap();
+    }
+    assert_eq!(text(transport.send(post(Body::full("x"))).await.unwrap()).await, "ok");
+    assert_eq!(backend.accepted(), opened + 1);
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again_whatever_the_framing() {
     for answers in [&[OK; 4], &[CHUNKED; 4], &["HTTP/1.1 204 No Content\r\n\r\n"; 4]] {
         let server = Scripted::start(answers).await;
