@@ -78,19 +78,41 @@ fn few(max_connections: usize) -> TransportOptions {
 #[tokio::test]
 async fn all_kept_connections_may_be_closed_at_once() {
     const MANY: usize = 3 * MAX_ATTEMPTS;
-    let mut backend = Scripted::start(&[OK]).await;
-    let transport = backend.transport(&TransportOptions { max_idle: MANY, ..TransportOptions::default() });
-    let answers = futures_util::future::join_all((0..MANY).map(|_| transport.send(get("/")))).await;
-    let opened = backend.accepted();
-    assert!(opened > MAX_ATTEMPTS);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target =
+        Target { address: Address::tcp("127.0.0.1", listener.local_addr().unwrap().port()), tls: None };
+    let options = TransportOptions { max_idle: MANY, ..TransportOptions::default() };
+    let transport = Transport::new(target, dialer(), &options).unwrap();
+    let take = async || {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        assert!(head_of_a_request(&mut tcp).await);
+        tcp
+    };
+    let answers = futures_util::future::join_all((0..MANY).map(|_| transport.send(get("/"))));
+    let backend = async {
+        let mut taken = Vec::new();
+        for _ in 0..MANY {
+            taken.push(take().await);
+        }
+        for tcp in &mut taken {
+            tcp.write_all(OK.as_bytes()).await.unwrap();
+        }
+        taken
+    };
+    let (answers, taken) = tokio::join!(answers, backend);
     for answer in answers {
         assert_eq!(text(answer.unwrap()).await, "ok");
     }
-    for _ in 0..opened {
-        backend.ended.recv().await.unwrap();
-    }
-    assert_eq!(text(transport.send(post(Body::full("x"))).await.unwrap()).await, "ok");
-    assert_eq!(backend.accepted(), opened + 1);
+    drop(taken);
+    let next = async {
+        take().await.write_all(OK.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let answer = tokio::select! {
+        answer = transport.send(post(Body::full("x"))) => answer,
+        () = next => unreachable!("it waits for ever"),
+    };
+    assert_eq!(text(answer.unwrap()).await, "ok");
 }
 
 #[tokio::test]
