@@ -16,7 +16,7 @@ use crate::process;
 const BOUND: Duration = Duration::from_secs(30);
 /// How much of an output is shown.
 const LINES: usize = 25;
-const CHARACTERS: usize = 1_200;
+const CHARACTERS: usize = 2_000;
 
 /// Runs and prints the commands to try; the ones that need a runner only where the edition has it.
 pub(super) fn first_output(
